@@ -1,0 +1,16 @@
+//! The rules of the product as plain values: nothing here reads a clock, a socket or a file.
+
+pub mod backoff;
+pub mod choice;
+pub mod endpoint;
+pub mod failover;
+pub mod fault;
+pub mod headers;
+pub mod health;
+pub mod message;
+pub mod peek;
+pub mod pool;
+pub mod redact;
+pub mod reply;
+pub mod secret;
+pub mod sse;

@@ -1,0 +1,262 @@
+//! An endpoint as the operator configured it.
+
+use std::path::PathBuf;
+
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderName, HeaderValue, Uri, header};
+
+use super::secret::Secret;
+
+/// One upstream: where it is and how to speak to it. What was observed of it is in [`super::health`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointSpec {
+    /// Unique among the endpoints; used in logs, commands and the API.
+    pub name: String,
+    pub url: BaseUrl,
+    /// Stands where the client wrote `/v1`: normalised to `""` or `/x/y` (one leading slash, no trailing one).
+    pub path_prefix: String,
+    pub auth: Auth,
+    pub enabled: bool,
+    /// Smaller is tried first; equals share the load.
+    pub priority: i64,
+    pub http: HttpVersion,
+    /// `None`: the environment's `HTTPS_PROXY` and `NO_PROXY` decide.
+    pub proxy: Option<ProxyUrl>,
+    /// Extra root certificates in PEM, beside the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// What a request to this endpoint authenticates with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// `x-api-key: V`
+    ApiKey(Secret),
+    /// `Authorization: Bearer V`
+    Bearer(Secret),
+    /// The client's own credentials go through.
+    Passthrough,
+}
+
+impl Auth {
+    /// The header to set, marked sensitive. `None` for passthrough, and for a value that cannot stand
+    /// in a header (config loading refuses those).
+    pub fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        let (name, text) = match self {
+            Self::ApiKey(secret) => (HeaderName::from_static("x-api-key"), secret.expose().to_owned()),
+            Self::Bearer(secret) => (header::AUTHORIZATION, format!("Bearer {}", secret.expose())),
+            Self::Passthrough => return None,
+        };
+        let mut value = HeaderValue::try_from(text).ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
+    }
+
+    pub fn secret(&self) -> Option<&Secret> {
+        match self {
+            Self::ApiKey(secret) | Self::Bearer(secret) => Some(secret),
+            Self::Passthrough => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// One broken connection ends one stream.
+    #[default]
+    Http1,
+    Http2,
+    /// Whatever TLS negotiates; HTTP/1.1 without TLS.
+    Auto,
+}
+
+/// An `http://` or `https://` address with an optional base path, without user info, query or fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl {
+    scheme: Scheme,
+    authority: Authority,
+    /// `""` or `/x/y`.
+    path: String,
+}
+
+impl BaseUrl {
+    /// # Errors
+    /// A sentence that says what is wrong with the address; it never repeats user info.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.contains('#') {
+            return Err("a URL here has no #fragment".to_owned());
+        }
+        let uri: Uri = text.parse().map_err(|_| "this is not a URL, expected https://host[:port][/path]".to_owned())?;
+        let scheme = uri.scheme().cloned().ok_or_else(|| "the URL must start with https:// or http://".to_owned())?;
+        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+            return Err(format!("the scheme {scheme}:// is not supported, expected https:// or http://"));
+        }
+        let authority = uri.authority().cloned().ok_or_else(|| "the URL names no host".to_owned())?;
+        if authority.as_str().contains('@') {
+            return Err("credentials do not belong in the URL, use auth_type and auth_value".to_owned());
+        }
+        if authority.host().is_empty() {
+            return Err("the URL names no host".to_owned());
+        }
+        if uri.query().is_some() {
+            return Err("a URL here has no ?query".to_owned());
+        }
+        let bad_port = authority.as_str().len() > authority.host().len() && authority.port_u16().is_none_or(|p| p == 0);
+        if bad_port {
+            return Err("the URL's port must be a number from 1 to 65535".to_owned());
+        }
+        Ok(Self { scheme, authority, path: normalise_path(uri.path()) })
+    }
+
+    pub fn is_https(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
+    /// The host as written, IPv6 in brackets.
+    pub fn host(&self) -> &str {
+        self.authority.host()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.authority.port_u16().unwrap_or(if self.is_https() { 443 } else { 80 })
+    }
+
+    /// `host[:port]` for a `Host` header.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// This address with `path` (which starts with a slash or is empty) and the query behind it.
+    /// `None` when that is no valid URI.
+    pub fn join(&self, path: &str, query: Option<&str>) -> Option<Uri> {
+        let mut target = String::with_capacity(self.path.len() + path.len() + query.map_or(0, |q| q.len() + 1) + 1);
+        target.push_str(&self.path);
+        target.push_str(path);
+        if target.is_empty() {
+            target.push('/');
+        }
+        if let Some(query) = query {
+            target.push('?');
+            target.push_str(query);
+        }
+        let target = PathAndQuery::try_from(target).ok()?;
+        Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(target).build().ok()
+    }
+}
+
+impl std::fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
+    }
+}
+
+/// `""` or `/x/y`: one leading slash, single slashes inside, none at the end.
+pub fn normalise_path(path: &str) -> String {
+    path.split('/').filter(|segment| !segment.is_empty()).fold(String::new(), |joined, segment| joined + "/" + segment)
+}
+
+impl EndpointSpec {
+    /// Where a client's request for `/v1{rest}?query` goes. `rest` is empty or starts with a slash.
+    pub fn target(&self, rest: &str, query: Option<&str>) -> Option<Uri> {
+        self.url.join(&format!("{}{rest}", self.path_prefix), query)
+    }
+}
+
+/// An outbound proxy: `http://`, `https://`, `socks5://` or `socks5h://`, with optional user info.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyUrl(Uri);
+
+impl ProxyUrl {
+    /// # Errors
+    /// A sentence that says what is wrong; it never repeats user info.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let uri: Uri = text.parse().map_err(|_| "this is not a proxy URL, expected http://host:port".to_owned())?;
+        if !matches!(uri.scheme_str(), Some("http" | "https" | "socks5" | "socks5h")) {
+            return Err("a proxy URL starts with http://, https:// or socks5://".to_owned());
+        }
+        if uri.host().is_none_or(str::is_empty) {
+            return Err("the proxy URL names no host".to_owned());
+        }
+        Ok(Self(uri))
+    }
+
+    pub fn uri(&self) -> &Uri {
+        &self.0
+    }
+
+    /// `user:password` as written, if the URL has any.
+    pub fn user_info(&self) -> Option<&str> {
+        self.0.authority().and_then(|a| a.as_str().rsplit_once('@')).map(|(user_info, _)| user_info)
+    }
+}
+
+impl std::fmt::Display for ProxyUrl {
+    /// Without the user info.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let authority = self.0.authority().map_or("", |a| a.as_str());
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        write!(f, "{}://{host}", self.0.scheme_str().unwrap_or("http"))
+    }
+}
+
+impl std::fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prefix_replaces_v1_and_slashes_are_normalised() {
+        let spec = |url: &str, prefix: &str| EndpointSpec {
+            name: "e".into(),
+            url: BaseUrl::parse(url).unwrap(),
+            path_prefix: normalise_path(prefix),
+            auth: Auth::Passthrough,
+            enabled: true,
+            priority: 1,
+            http: HttpVersion::Http1,
+            proxy: None,
+            ca_file: None,
+        };
+        let target = |url, prefix, rest, query| spec(url, prefix).target(rest, query).unwrap().to_string();
+        assert_eq!(
+            target("https://a.example", "/v1", "/messages", Some("beta=true")),
+            "https://a.example/v1/messages?beta=true"
+        );
+        assert_eq!(target("https://a.example/", "v1/", "/messages", None), "https://a.example/v1/messages");
+        assert_eq!(target("http://h:1/base//x/", "", "/messages", None), "http://h:1/base/x/messages");
+        assert_eq!(target("http://h:1/base", "//a//b/", "/models/x", Some("")), "http://h:1/base/a/b/models/x?");
+        assert_eq!(target("http://h:1", "", "", None), "http://h:1/");
+    }
+
+    #[test]
+    fn a_bad_url_says_what_is_wrong_without_its_credentials() {
+        for (text, word) in [
+            ("api.example.com", "https://"),
+            ("ftp://a", "ftp"),
+            ("https://user:hunter2@a", "credentials"),
+            ("https://a?x=1", "query"),
+            ("https://a#x", "fragment"),
+            ("https://a:99999", "port"),
+            ("https://a:0", "port"),
+            ("https://", "not a URL"),
+            ("", "not a URL"),
+            ("https://a b", "not a URL"),
+        ] {
+            let said = BaseUrl::parse(text).unwrap_err();
+            assert!(said.contains(word), "{text}: {said}");
+            assert!(!said.contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_shown_without_its_password() {
+        let proxy = ProxyUrl::parse("http://me:hunter2@proxy.example:3128").unwrap();
+        assert_eq!(format!("{proxy} {proxy:?}"), "http://proxy.example:3128 http://proxy.example:3128");
+        assert_eq!(proxy.user_info(), Some("me:hunter2"));
+        assert!(ProxyUrl::parse("ftp://x").is_err());
+    }
+}
