@@ -1,6 +1,5 @@
 //! The rules of the product as plain values: nothing here reads a clock, a socket or a file.
 
-pub mod backoff;
 pub mod choice;
 pub mod endpoint;
 pub mod failover;
@@ -11,6 +10,7 @@ pub mod message;
 pub mod peek;
 pub mod pool;
 pub mod redact;
+pub mod refusal;
 pub mod reply;
 pub mod secret;
 pub mod sse;

@@ -11,3 +11,5 @@ pub struct Usage {
     pub cache_read: Option<u64>,
     pub cache_creation: Option<u64>,
 }
+pub struct ApiError { pub kind: String, pub message: String }
+pub fn api_error(_b: &[u8]) -> Option<ApiError> { None }
