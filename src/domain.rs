@@ -2,10 +2,12 @@
 
 pub mod choice;
 pub mod endpoint;
+pub mod excerpt;
 pub mod failover;
 pub mod fault;
 pub mod headers;
 pub mod health;
+pub mod json;
 pub mod message;
 pub mod peek;
 pub mod pool;

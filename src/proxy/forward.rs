@@ -11,18 +11,19 @@ use super::intake::Inbound;
 use super::trip::Trip;
 use super::{Proxy, Running};
 use crate::clock;
-use crate::domain::fault::{Answer, Blame, Fault, FaultKind, Progress};
+use crate::domain::failover::{self, Conclusion};
+use crate::domain::fault::{Answer, Blame, Fault, FaultKind};
 use crate::domain::health::{Failure, Outcome};
 use crate::domain::reply::{self, Problem, Tried};
-use crate::domain::{failover, headers};
 use crate::live::Lease;
+use crate::wire::record::Ending;
 
 /// What the client gets.
 pub enum Forwarded {
     /// An endpoint's answer, and the loan of that endpoint.
     Opened(Opened, Lease),
-    /// Nobody's answer; ours, or the best of the failed ones. The message for the record.
-    Failed(Answer, String),
+    /// Ours, or the best of the failed ones; with the error and the ending for the record.
+    Failed(Answer, String, Ending),
 }
 
 /// The faults of one request so far.
@@ -44,7 +45,7 @@ pub async fn forward(proxy: &Proxy, running: &Running, inbound: &Inbound, trip: 
                 trip.end_attempt(Some(opened.status));
                 return Forwarded::Opened(opened, lease);
             }
-            Err(fault) => Fault { detail: running.redactor.redact_str(&fault.detail, trip.presented()).into_owned(), ..fault },
+            Err(fault) => Fault { detail: trip.redacted(&fault.detail), ..fault },
         };
         trip.note(&fault);
         tracing::debug!("{}: {}: {}", trip.id(), lease.spec.name, fault.detail);
@@ -118,34 +119,25 @@ impl Faults {
     fn concluded(self, request_id: &str) -> Forwarded {
         if self.faults.is_empty() {
             let problem = Problem::nothing_enabled();
-            return Forwarded::Failed(problem.answer(request_id), problem.message);
+            return Forwarded::Failed(problem.answer(request_id), problem.message, Ending::Failed);
         }
+        let relayed = matches!(failover::conclude(&self.faults), Conclusion::Relay(_));
         let answer = reply::concluded(&self.tried(), &self.faults, request_id);
-        self.failed(answer)
+        self.failed(answer, if relayed { Ending::RelayedError } else { Ending::Failed })
     }
 
     /// There may be others, but this request must not be sent twice.
     fn stopped(self, request_id: &str) -> Forwarded {
-        let lost = self.faults.last().is_some_and(|fault| fault.status.is_none() || fault.relay.is_none() && !is_status(fault));
-        if lost {
-            let answer = reply::lost(&self.tried(), request_id);
-            return self.failed(answer);
+        let answered = [FaultKind::Status, FaultKind::Credentials, FaultKind::Limited, FaultKind::Refused];
+        if self.faults.last().is_some_and(|fault| answered.contains(&fault.kind)) {
+            return self.concluded(request_id);
         }
-        self.concluded(request_id)
+        let answer = reply::lost(&self.tried(), request_id);
+        self.failed(answer, Ending::Failed)
     }
 
-    fn failed(self, answer: Answer) -> Forwarded {
+    fn failed(self, answer: Answer, ending: Ending) -> Forwarded {
         let each = self.tried().iter().map(|tried| format!("{}: {}", tried.endpoint, tried.fault.detail)).collect::<Vec<_>>();
-        Forwarded::Failed(answer, each.join("; "))
+        Forwarded::Failed(answer, each.join("; "), ending)
     }
-}
-
-/// Whether the endpoint's answer did arrive, and was a status of its own.
-fn is_status(fault: &Fault) -> bool {
-    fault.progress == Progress::Declined || matches!(fault.kind, FaultKind::Status | FaultKind::Credentials | FaultKind::Limited)
-}
-
-/// Whether an answer is the relayed one of an endpoint rather than ours: told by its `request-id`.
-pub fn is_relayed(answer: &Answer) -> bool {
-    answer.headers.contains_key(headers::REQUEST_ID)
 }

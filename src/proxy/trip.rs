@@ -12,6 +12,7 @@ use crate::clock;
 use crate::config::Logging;
 use crate::domain::fault::Fault;
 use crate::domain::headers::{self, REQUEST_ID};
+use crate::domain::redact::Redactor;
 use crate::domain::secret::Secret;
 use crate::logs::capture::Capture;
 use crate::logs::{Entry, LogHandle};
@@ -30,13 +31,24 @@ pub struct Trip {
     response_headers: HeaderMap,
     response_body: Capture,
     attempt_started: Instant,
+    redactor: Redactor,
+    presented: Vec<Secret>,
     ended: bool,
+}
+
+/// When a request's head arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    pub at: Instant,
+    pub wall: SystemTime,
 }
 
 impl Trip {
     /// `id`: ours; it gives way to the upstream's when that answers with one.
-    pub fn new(log: LogHandle, id: String, started: Instant, wall: SystemTime, inbound: &Inbound, logging: &Logging) -> Self {
-        let mut request_body = Capture::new(logging.log_request_body, log.spare());
+    pub fn new(log: &LogHandle, redactor: &Redactor, id: String, arrival: Arrival, inbound: &Inbound, logging: &Logging) -> Self {
+        let presented = presented(&inbound.headers);
+        let spare = redactor.longest();
+        let mut request_body = Capture::new(logging.log_request_body, spare);
         inbound.body.iter().for_each(|chunk| request_body.push(chunk));
         let record = RequestRecord {
             v: RECORD_VERSION,
@@ -48,23 +60,29 @@ impl Trip {
             session: inbound.session.clone(),
             ..RequestRecord::default()
         };
-        let response_body = Capture::new(logging.log_response_body, log.spare());
         Self {
-            log,
-            started,
-            wall,
+            log: log.clone(),
+            started: arrival.at,
+            wall: arrival.wall,
             record,
             request_headers: Arc::clone(&inbound.headers),
             request_body,
             response_headers: HeaderMap::new(),
-            response_body,
-            attempt_started: started,
+            response_body: Capture::new(logging.log_response_body, spare),
+            attempt_started: arrival.at,
+            redactor: redactor.clone(),
+            presented,
             ended: false,
         }
     }
 
     pub fn id(&self) -> &str {
         &self.record.id
+    }
+
+    /// The text without any credential, this client's own included.
+    pub fn redacted(&self, text: &str) -> String {
+        self.redactor.redact_str(text, &self.presented).into_owned()
     }
 
     pub fn started(&self) -> Instant {
@@ -159,7 +177,7 @@ impl Trip {
         }
         self.log.submit(Entry {
             record,
-            presented: presented(&self.request_headers),
+            presented: std::mem::take(&mut self.presented),
             request_headers: Arc::clone(&self.request_headers),
             request_body: std::mem::take(&mut self.request_body).finish(),
             response_headers: std::mem::take(&mut self.response_headers),
