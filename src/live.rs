@@ -26,8 +26,8 @@ pub struct Live {
 #[derive(Debug)]
 pub struct LastGood {
     pub model: Option<String>,
-    /// Without credentials, hop-by-hop headers and framing.
-    pub headers: HeaderMap,
+    /// As the client sent them.
+    pub headers: Arc<HeaderMap>,
 }
 
 impl Live {

@@ -22,6 +22,13 @@ pub struct Capture {
     tail: Vec<u8>,
 }
 
+impl Default for Capture {
+    /// Of a body that is not logged.
+    fn default() -> Self {
+        Self::new(BodyMode::None, 0)
+    }
+}
+
 impl Capture {
     /// `spare`: bytes to keep beyond what is shown, so that a secret at the border is still recognised
     /// (the longest one's length).
@@ -87,11 +94,16 @@ impl Captured {
         self.parts.iter().map(Bytes::len).sum()
     }
 
-    /// Everything held, in one piece: copies a body of several parts once.
-    pub fn join(&mut self) -> &[u8] {
+    /// Makes one piece of everything held, which copies a body of several parts once.
+    pub(super) fn join(&mut self) -> &[u8] {
         if self.parts.len() > 1 {
             self.parts = vec![Bytes::from(self.parts.concat())];
         }
+        self.joined()
+    }
+
+    /// Everything held, once it was joined.
+    pub(super) fn joined(&self) -> &[u8] {
         self.parts.first().map_or(&[], Bytes::as_ref)
     }
 }
@@ -110,7 +122,9 @@ mod tests {
 
     fn captured(mode: BodyMode, spare: usize, chunks: &[Bytes]) -> Captured {
         let mut capture = Capture::new(mode, spare);
-        chunks.iter().for_each(|chunk| capture.push(chunk));
+        for chunk in chunks {
+            capture.push(chunk);
+        }
         capture.finish()
     }
 

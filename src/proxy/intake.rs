@@ -117,14 +117,31 @@ fn port_of(authority: &str) -> &str {
 }
 
 /// Reads the whole request. The limit is in bytes.
-pub async fn read(request: Request<Incoming>, limit: u64) -> Result<Inbound, Problem> {
+///
+/// # Errors
+/// What is wrong with it, and the request without its body, for the record.
+pub async fn read(request: Request<Incoming>, limit: u64) -> Result<Inbound, (Problem, Inbound)> {
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-    let body = read_body(body, limit).await?;
-    let path = api_path(&head.method, target.path());
-    let (peek, opaque) = if head.method == Method::POST { look(&body, &head.headers, limit).await } else { Default::default() };
-    let session = session(&head.headers, &peek);
-    Ok(Inbound { method: head.method, target, headers: Arc::new(head.headers), body, path, peek, session, opaque })
+    let mut inbound = Inbound {
+        path: api_path(&head.method, target.path()),
+        session: session(&head.headers),
+        method: head.method,
+        target,
+        headers: Arc::new(head.headers),
+        body: Vec::new(),
+        peek: Peek::default(),
+        opaque: false,
+    };
+    match read_body(body, limit).await {
+        Ok(body) => inbound.body = body,
+        Err(problem) => return Err((problem, inbound)),
+    }
+    if inbound.method == Method::POST {
+        (inbound.peek, inbound.opaque) = look(&inbound.body, &inbound.headers, limit).await;
+        inbound.session = inbound.session.or_else(|| inbound.peek.user_id.as_deref().map(peek::session));
+    }
+    Ok(inbound)
 }
 
 async fn read_body(mut body: Incoming, limit: u64) -> Result<Vec<Bytes>, Problem> {
@@ -212,7 +229,7 @@ impl ByteSource for Kept {
     }
 }
 
-fn session(headers: &HeaderMap, peek: &Peek) -> Option<String> {
-    let named = headers.get("x-claude-code-session-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
-    named.map(str::to_owned).or_else(|| peek.user_id.as_deref().map(peek::session))
+fn session(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("x-claude-code-session-id")?.to_str().ok()?;
+    (!id.is_empty()).then(|| id.to_owned())
 }

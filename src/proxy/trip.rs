@@ -9,14 +9,13 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::intake::Inbound;
 use crate::clock;
-use crate::config::Logging;
 use crate::domain::fault::Fault;
-use crate::domain::headers::{self, REQUEST_ID};
-use crate::domain::redact::Redactor;
+use crate::domain::headers::REQUEST_ID;
+use crate::domain::redact::{self, Redactor};
 use crate::domain::secret::Secret;
 use crate::logs::capture::Capture;
 use crate::logs::{Entry, LogHandle};
-use crate::wire::record::{AttemptRecord, Ending, RECORD_VERSION, RequestRecord, Usage};
+use crate::wire::record::{AttemptRecord, Ending, RequestRecord, Usage, record_time};
 
 /// Nginx's number for a client that left before anything went down.
 const CLIENT_GONE: u16 = 499;
@@ -45,13 +44,11 @@ pub struct Arrival {
 
 impl Trip {
     /// `id`: ours; it gives way to the upstream's when that answers with one.
-    pub fn new(log: &LogHandle, redactor: &Redactor, id: String, arrival: Arrival, inbound: &Inbound, logging: &Logging) -> Self {
-        let presented = presented(&inbound.headers);
-        let spare = redactor.longest();
-        let mut request_body = Capture::new(logging.log_request_body, spare);
+    pub fn new(log: &LogHandle, redactor: &Redactor, id: String, arrival: Arrival, inbound: &Inbound) -> Self {
+        let presented = redact::presented(&inbound.headers);
+        let (mut request_body, response_body) = log.captures(&presented);
         inbound.body.iter().for_each(|chunk| request_body.push(chunk));
         let record = RequestRecord {
-            v: RECORD_VERSION,
             id,
             method: inbound.method.to_string(),
             path: inbound.target.to_string(),
@@ -68,7 +65,7 @@ impl Trip {
             request_headers: Arc::clone(&inbound.headers),
             request_body,
             response_headers: HeaderMap::new(),
-            response_body: Capture::new(logging.log_response_body, spare),
+            response_body,
             attempt_started: arrival.at,
             redactor: redactor.clone(),
             presented,
@@ -164,7 +161,7 @@ impl Trip {
         let now = clock::now();
         let mut record = std::mem::take(&mut self.record);
         record.ending = ending;
-        record.time = crate::logs::record_time(self.wall);
+        record.time = record_time(self.wall);
         record.duration_ms = millis(now - self.started);
         if let Some(attempt) = record.attempts.last_mut().filter(|_| record.first_byte_ms.is_some() || ending == Ending::ClientGone) {
             attempt.duration_ms = millis(now - self.attempt_started);
@@ -184,10 +181,6 @@ impl Trip {
             response_body: std::mem::take(&mut self.response_body).finish(),
         });
     }
-}
-
-fn presented(headers: &HeaderMap) -> Vec<Secret> {
-    headers::presented(headers).filter_map(|value| std::str::from_utf8(value).ok()).map(Secret::new).collect()
 }
 
 fn millis(duration: Duration) -> u64 {
