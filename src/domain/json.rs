@@ -33,12 +33,8 @@ pub enum Kind {
 }
 
 /// Reads `bytes` as one JSON value by `read`, which reads exactly one value.
-pub fn read<'a, T>(
-    bytes: &'a [u8],
-    read: impl FnOnce(&mut Json<'a>) -> Result<T, JsonError>,
-) -> Result<T, JsonError> {
-    let text =
-        str::from_utf8(bytes).map_err(|error| JsonError { what: "invalid UTF-8", at: error.valid_up_to() })?;
+pub fn read<'a, T>(bytes: &'a [u8], read: impl FnOnce(&mut Json<'a>) -> Result<T, JsonError>) -> Result<T, JsonError> {
+    let text = str::from_utf8(bytes).map_err(|error| JsonError { what: "invalid UTF-8", at: error.valid_up_to() })?;
     let mut json = Json { text, at: 0 };
     let value = read(&mut json)?;
     match json.peek() {
@@ -191,23 +187,32 @@ impl<'a> Json<'a> {
     }
 
     /// What stands between the quotes, as written; `true`: it has escapes.
+    #[inline]
     fn quoted(&mut self) -> Result<(&'a str, bool), JsonError> {
         self.at += 1;
         let start = self.at;
-        let mut escaped = false;
-        loop {
-            self.at += plain(self.rest());
-            match self.rest().first() {
-                Some(b'"') => break,
-                Some(b'\\') => self.escape()?,
-                Some(_) => return self.fail("unescaped control character"),
-                None => return self.fail("unfinished string"),
-            }
-            escaped = true;
+        self.at += plain(self.rest());
+        let escaped = self.rest().first() != Some(&b'"');
+        if escaped {
+            self.escapes()?;
         }
         let raw = &self.text[start..self.at];
         self.at += 1;
         Ok((raw, escaped))
+    }
+
+    /// From the first byte of a string that is not plain to its closing quote.
+    #[inline(never)]
+    fn escapes(&mut self) -> Result<(), JsonError> {
+        loop {
+            match self.rest().first() {
+                Some(b'"') => return Ok(()),
+                Some(b'\\') => self.escape()?,
+                Some(_) => return self.fail("unescaped control character"),
+                None => return self.fail("unfinished string"),
+            }
+            self.at += plain(self.rest());
+        }
     }
 
     fn escape(&mut self) -> Result<(), JsonError> {
@@ -249,12 +254,14 @@ impl<'a> Json<'a> {
 
     /// The next byte that is no white space.
     fn peek(&mut self) -> Option<u8> {
-        loop {
-            match self.rest().first() {
-                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
-                next => return next.copied(),
+        let bytes = self.text.as_bytes();
+        while let Some(&byte) = bytes.get(self.at) {
+            if byte > b' ' || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return Some(byte);
             }
+            self.at += 1;
         }
+        None
     }
 
     fn next_is(&mut self, byte: u8) -> bool {
@@ -280,11 +287,12 @@ impl<'a> Json<'a> {
 ///
 /// Eight bytes at a time: `(x - 0x01…) & !x` sets the high bit of the lowest byte of `x` that is zero;
 /// a borrow can set false ones only above it.
+#[inline]
 fn plain(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
+    let mut at = 0;
+    while let Some(word) = bytes[at..].first_chunk::<8>() {
         let word = u64::from_le_bytes(*word);
         let quote = word ^ (ONES * u64::from(b'"'));
         let backslash = word ^ (ONES * u64::from(b'\\'));
@@ -292,11 +300,12 @@ fn plain(bytes: &[u8]) -> usize {
             | (backslash.wrapping_sub(ONES) & !backslash)
             | (word.wrapping_sub(ONES * 0x20) & !word);
         if special & HIGH != 0 {
-            return index * 8 + (special & HIGH).trailing_zeros() as usize / 8;
+            return at + (special & HIGH).trailing_zeros() as usize / 8;
         }
+        at += 8;
     }
     let ends = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    bytes.len() - tail.len() + tail.iter().position(ends).unwrap_or(tail.len())
+    bytes[at..].iter().position(ends).map_or(bytes.len(), |more| at + more)
 }
 
 /// The text that a string's content stands for. Total: what is no right escape becomes U+FFFD.

@@ -12,13 +12,18 @@
 //! without a word, and what skips so is a web page or a JSON answer, so it is an error as soon as the
 //! line cannot become a field any more.
 
+mod field;
+mod held;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use memchr::memchr2;
 
+use self::field::Field;
+use self::held::Held;
 use super::excerpt::excerpt;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -41,10 +46,18 @@ impl Event<'_> {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SseError {
-    NotAField { event: u64, line: String },
-    TooLong { event: u64, limit: usize },
+    NotAField {
+        event: u64,
+        line: String,
+    },
+    TooLong {
+        event: u64,
+        limit: usize,
+    },
     /// By [`SseParser::reject`].
-    Rejected { event: u64 },
+    Rejected {
+        event: u64,
+    },
 }
 
 impl fmt::Display for SseError {
@@ -68,10 +81,8 @@ impl std::error::Error for SseError {}
 #[derive(Debug)]
 pub struct SseParser {
     max_event: usize,
-    /// What is not released yet, as it came …
-    chunk: Bytes,
-    /// … or joined, once it came in several pieces. At most one of the two holds anything.
-    joined: BytesMut,
+    /// What is not released yet.
+    held: Held,
     /// Where the current line starts.
     line: usize,
     /// Up to where the current line has no end.
@@ -109,8 +120,7 @@ impl SseParser {
     pub fn new(max_event: usize) -> Self {
         Self {
             max_event,
-            chunk: Bytes::new(),
-            joined: BytesMut::new(),
+            held: Held::default(),
             line: 0,
             searched: 0,
             after_cr: false,
@@ -125,19 +135,9 @@ impl SseParser {
 
     /// The next bytes of the stream.
     pub fn push(&mut self, bytes: Bytes) {
-        if self.failed.is_some() {
-            return;
+        if self.failed.is_none() {
+            self.held.push(bytes);
         }
-        if self.bytes().is_empty() {
-            self.chunk = bytes;
-            return;
-        }
-        if !self.chunk.is_empty() {
-            self.joined = BytesMut::with_capacity(self.chunk.len() + bytes.len());
-            self.joined.extend_from_slice(&self.chunk);
-            self.chunk = Bytes::new();
-        }
-        self.joined.extend_from_slice(&bytes);
     }
 
     /// The next complete event; `None`: it needs more bytes. A comment between events is one of its own,
@@ -154,7 +154,7 @@ impl SseParser {
             if line.end - start > self.max_event {
                 return Err(self.too_long(start));
             }
-            let comment = self.block.is_none() && self.bytes().get(line.start) == Some(&b':');
+            let comment = self.block.is_none() && self.held.bytes().get(line.start) == Some(&b':');
             if line.is_empty() || comment {
                 self.last = start;
                 self.owing = true;
@@ -163,8 +163,8 @@ impl SseParser {
             self.field(line)?;
         }
         self.check_unfinished()?;
-        if !self.owing && !self.chunk.is_empty() {
-            self.keep_only_the_rest();
+        if !self.owing {
+            self.held.detach();
         }
         Ok(None)
     }
@@ -182,12 +182,8 @@ impl SseParser {
         if length == 0 {
             return Bytes::new();
         }
-        let all_read = self.searched == self.bytes().len();
-        let released = if self.joined.is_empty() {
-            self.chunk.split_to(length)
-        } else {
-            self.joined.split_to(length).freeze()
-        };
+        let all_read = self.searched == self.held.bytes().len();
+        let released = self.held.split_to(length);
         self.line -= length;
         self.searched -= length;
         self.last = 0;
@@ -195,16 +191,14 @@ impl SseParser {
             block.start -= length;
         }
         if all_read {
-            self.keep_only_the_rest();
-        } else if !self.joined.is_empty() {
-            self.chunk = std::mem::take(&mut self.joined).freeze();
+            self.held.detach();
         }
         released
     }
 
     /// All bytes that were pushed and not released, judged or not: for a relay that goes on unjudged.
     pub fn into_rest(self) -> Bytes {
-        if self.joined.is_empty() { self.chunk } else { self.joined.freeze() }
+        self.held.into_bytes()
     }
 
     /// How many bytes belong to events that were returned and not released yet.
@@ -221,11 +215,7 @@ impl SseParser {
 
     /// How many bytes there are of the event that is still incomplete.
     pub fn unfinished(&self) -> usize {
-        self.bytes().len() - self.complete()
-    }
-
-    fn bytes(&self) -> &[u8] {
-        if self.joined.is_empty() { &self.chunk } else { &self.joined }
+        self.held.bytes().len() - self.complete()
     }
 
     /// How many bytes belong to events that were returned.
@@ -233,18 +223,12 @@ impl SseParser {
         self.block.as_ref().map_or(self.line, |block| block.start)
     }
 
-    /// Copies what is left, so that it keeps neither a read buffer nor released bytes alive.
-    fn keep_only_the_rest(&mut self) {
-        self.joined = BytesMut::from(self.bytes());
-        self.chunk = Bytes::new();
-    }
-
-    /// The next complete line without its end; the line after it becomes the current one.
-    fn next_line(&mut self) -> Option<Range<usize>> {
-        let bytes = if self.joined.is_empty() { &self.chunk[..] } else { &self.joined[..] };
+    /// Skips what belongs to no line: a BOM, or the LF of a CR. `false`: more bytes are needed to tell.
+    fn skip_to_line(&mut self) -> bool {
+        let bytes = self.held.bytes();
         if self.at_start && !bytes.is_empty() {
             if bytes.len() < BOM.len() && BOM.starts_with(bytes) {
-                return None;
+                return false;
             }
             self.at_start = false;
             self.line = if bytes.starts_with(BOM) { BOM.len() } else { 0 };
@@ -255,7 +239,19 @@ impl SseParser {
             self.line += usize::from(bytes[self.line] == b'\n');
             self.searched = self.line;
         }
-        let Some(length) = memchr2(b'\n', b'\r', &bytes[self.searched..]) else {
+        true
+    }
+
+    /// The next complete line without its end; the line after it becomes the current one.
+    fn next_line(&mut self) -> Option<Range<usize>> {
+        if (self.at_start || self.after_cr) && !self.skip_to_line() {
+            return None;
+        }
+        let bytes = self.held.bytes();
+        let rest = &bytes[self.searched..];
+        // Every third line is blank: not worth a search.
+        let found = if rest.first() == Some(&b'\n') { Some(0) } else { memchr2(b'\n', b'\r', rest) };
+        let Some(length) = found else {
             self.searched = bytes.len();
             return None;
         };
@@ -274,7 +270,7 @@ impl SseParser {
 
     /// Takes in a line that is neither blank nor a comment between events.
     fn field(&mut self, line: Range<usize>) -> Result<(), SseError> {
-        let bytes = if self.joined.is_empty() { &self.chunk[..] } else { &self.joined[..] };
+        let bytes = self.held.bytes();
         let block = self.block.get_or_insert(Block { start: line.start, name: None, data: Data::None });
         let text = &bytes[line.clone()];
         let Some(field) = Field::of(text) else {
@@ -294,7 +290,7 @@ impl SseParser {
     /// The event that the line just read completes.
     fn dispatch(&mut self) -> Event<'_> {
         let Some(block) = self.block.take() else { return Event { name: None, data: None } };
-        let bytes = if self.joined.is_empty() { &self.chunk[block.start..] } else { &self.joined[block.start..] };
+        let bytes = &self.held.bytes()[block.start..];
         let event = Event {
             name: block.name.map(|name| &bytes[name]),
             data: match block.data {
@@ -309,7 +305,7 @@ impl SseParser {
 
     /// A line without an end may already be no field, and an event without an end too long.
     fn check_unfinished(&mut self) -> Result<(), SseError> {
-        let (bytes, start) = (self.bytes(), self.complete());
+        let (bytes, start) = (self.held.bytes(), self.complete());
         if bytes.len() - start > self.max_event {
             return Err(self.too_long(start));
         }
@@ -350,61 +346,6 @@ impl Data {
         text.push(b'\n');
         text.extend_from_slice(&bytes[value]);
         *self = Self::Lines(text);
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Field {
-    Event,
-    Data,
-    Id,
-    Retry,
-    Comment,
-}
-
-impl Field {
-    const fn name(self) -> &'static [u8] {
-        match self {
-            Self::Event => b"event",
-            Self::Data => b"data",
-            Self::Id => b"id",
-            Self::Retry => b"retry",
-            Self::Comment => b"",
-        }
-    }
-
-    /// The only field that a line with this first byte can be.
-    fn by_first(byte: u8) -> Option<Self> {
-        Some(match byte {
-            b'e' => Self::Event,
-            b'd' => Self::Data,
-            b'i' => Self::Id,
-            b'r' => Self::Retry,
-            b':' => Self::Comment,
-            _ => return None,
-        })
-    }
-
-    fn of(line: &[u8]) -> Option<Self> {
-        let field = Self::by_first(*line.first()?)?;
-        let rest = line.strip_prefix(field.name())?;
-        matches!(rest.first(), None | Some(b':')).then_some(field)
-    }
-
-    /// Whether this beginning of a line, with more bytes, may be a field.
-    fn may_become(line: &[u8]) -> bool {
-        let Some(&first) = line.first() else { return true };
-        Self::of(line).is_some() || Self::by_first(first).is_some_and(|field| field.name().starts_with(line))
-    }
-
-    /// Where the value starts in the line: behind the colon and one space.
-    fn value_offset(self, line: &[u8]) -> usize {
-        let name = self.name().len();
-        match line[name..] {
-            [b':', b' ', ..] => name + 2,
-            [b':', ..] => name + 1,
-            _ => name,
-        }
     }
 }
 

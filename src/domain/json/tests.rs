@@ -7,7 +7,7 @@ fn kind(text: &str) -> Result<Kind, JsonError> {
     read(text.as_bytes(), Json::skip)
 }
 
-/// Whether serde_json, which is right up to its depth limit, takes the text.
+/// Whether `serde_json`, which is right up to its depth limit, takes the text.
 fn reference(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
@@ -15,16 +15,71 @@ fn reference(text: &str) -> bool {
 #[test]
 fn takes_and_refuses_what_the_grammar_says() {
     for text in [
-        "{}", "[]", " [ ] ", "{\"a\":{}}", "[[],{},[1,2],\"x\"]", "0", "-0", "1.5e+7", "1E2", "-12.0e-1", "true", "null",
-        "\"\"", "\"\\u00e9\\n\\/\"", "\"\\ud83d\"", "\"中🦀\"", "\"\u{7f}\"", "\n{\"a\" :\t1 ,\r\"b\":[ ]}\n",
+        "{}",
+        "[]",
+        " [ ] ",
+        "{\"a\":{}}",
+        "[[],{},[1,2],\"x\"]",
+        "0",
+        "-0",
+        "1.5e+7",
+        "1E2",
+        "-12.0e-1",
+        "true",
+        "null",
+        "\"\"",
+        "\"\\u00e9\\n\\/\"",
+        "\"\\ud83d\"",
+        "\"中🦀\"",
+        "\"\u{7f}\"",
+        "\n{\"a\" :\t1 ,\r\"b\":[ ]}\n",
     ] {
         assert!(kind(text).is_ok(), "{text}: {}", kind(text).unwrap_err());
         assert!(reference(text), "{text}");
     }
     for text in [
-        "", " ", "{", "}", "[", "]", "{]", "[}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}", "[,]", "[1,]", "[1 2]", "{a:1}",
-        "{1:2}", "{\"a\":1 \"b\":2}", "{} {}", "[]]", "01", "-", "+1", "1.", ".5", "1e", "1e+", "0x1", "NaN", "tru", "truee",
-        "'a'", "\"", "\"\\", "\"\\\"", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"\n\"", "\"a\u{0}bcdefghij\"", "// c\n1", "\u{feff}1",
+        "",
+        " ",
+        "{",
+        "}",
+        "[",
+        "]",
+        "{]",
+        "[}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{,}",
+        "[,]",
+        "[1,]",
+        "[1 2]",
+        "{a:1}",
+        "{1:2}",
+        "{\"a\":1 \"b\":2}",
+        "{} {}",
+        "[]]",
+        "01",
+        "-",
+        "+1",
+        "1.",
+        ".5",
+        "1e",
+        "1e+",
+        "0x1",
+        "NaN",
+        "tru",
+        "truee",
+        "'a'",
+        "\"",
+        "\"\\",
+        "\"\\\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u12g4\"",
+        "\"\n\"",
+        "\"a\u{0}bcdefghij\"",
+        "// c\n1",
+        "\u{feff}1",
     ] {
         assert!(kind(text).is_err(), "{text:?} was taken");
         assert!(!reference(text), "{text:?}");
@@ -83,7 +138,8 @@ fn counts_are_whole_numbers_from_zero() {
 fn a_special_byte_is_found_at_every_offset() {
     for special in ["\"", "\\", "\u{0}", "\u{1f}", "\n"] {
         for before in 0..40 {
-            let text = format!("{}{special}{}", "é ~\u{7f}!#[]".repeat(5).chars().take(before).collect::<String>(), special);
+            let text =
+                format!("{}{special}{}", "é ~\u{7f}!#[]".repeat(5).chars().take(before).collect::<String>(), special);
             assert_eq!(plain(text.as_bytes()), text.len() - 2 * special.len(), "{text:?}");
         }
     }

@@ -97,7 +97,7 @@ pub(super) struct EventShape<'a> {
     /// `content_block` is an object.
     pub(super) block: bool,
     pub(super) delta: Option<DeltaShape>,
-    pub(super) message: Option<MessageShape<'a>>,
+    pub(super) message: Option<Box<MessageShape<'a>>>,
     pub(super) usage: Usage,
     pub(super) error: Option<ErrorShape<'a>>,
 }
@@ -120,7 +120,7 @@ impl<'a> EventShape<'a> {
                 "index" => shape.index = json.count()?,
                 "content_block" => shape.block = json.skip()? == Kind::Object,
                 "delta" => shape.delta = DeltaShape::read(json)?,
-                "message" => shape.message = MessageShape::read(json)?,
+                "message" => shape.message = MessageShape::read(json)?.map(Box::new),
                 "usage" => shape.usage = read_usage(json)?,
                 "error" => shape.error = ErrorShape::read(json)?,
                 _ => {}

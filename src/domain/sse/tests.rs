@@ -52,13 +52,15 @@ fn whole(text: &str) -> Story {
     parse([text.as_bytes()], LIMIT)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands beside None in the tables")]
 fn event(name: &str, data: &str) -> Option<(String, String)> {
     Some((name.to_owned(), data.to_owned()))
 }
 
 #[test]
 fn the_standards_own_examples() {
-    let story = whole("data: This is the first message.\n\ndata: This is the second message, it\ndata: has two lines.\n\n");
+    let story =
+        whole("data: This is the first message.\n\ndata: This is the second message, it\ndata: has two lines.\n\n");
     let two_lines = "This is the second message, it\nhas two lines.";
     assert_eq!(story.events, [event("-", "This is the first message."), event("-", two_lines)]);
     let story = whole(": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n");
