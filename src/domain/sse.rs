@@ -201,18 +201,6 @@ impl SseParser {
         self.held.into_bytes()
     }
 
-    /// How many bytes belong to events that were returned and not released yet.
-    pub fn returned(&self) -> usize {
-        self.complete()
-    }
-
-    /// All bytes that were not released yet, of complete events or not; the parser is done with them.
-    pub fn take_rest(&mut self) -> Bytes {
-        let rest = if self.joined.is_empty() { std::mem::take(&mut self.chunk) } else { std::mem::take(&mut self.joined).freeze() };
-        *self = Self::new(self.max_event);
-        rest
-    }
-
     /// How many bytes there are of the event that is still incomplete.
     pub fn unfinished(&self) -> usize {
         self.held.bytes().len() - self.complete()
