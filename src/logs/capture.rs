@@ -87,11 +87,16 @@ impl Captured {
         self.parts.iter().map(Bytes::len).sum()
     }
 
-    /// Everything held, in one piece: copies a body of several parts once.
-    pub fn join(&mut self) -> &[u8] {
+    /// Makes one piece of everything held, which copies a body of several parts once.
+    pub(super) fn join(&mut self) -> &[u8] {
         if self.parts.len() > 1 {
             self.parts = vec![Bytes::from(self.parts.concat())];
         }
+        self.joined()
+    }
+
+    /// Everything held, once it was joined.
+    pub(super) fn joined(&self) -> &[u8] {
         self.parts.first().map_or(&[], Bytes::as_ref)
     }
 }

@@ -11,7 +11,7 @@ const BYTES: usize = 16 << 20;
 /// Bounded by number and bytes; the newest record is kept whatever its size.
 /// The lock is held to move pointers only: lines are parsed outside of it, when somebody asks.
 #[derive(Debug)]
-pub(super) struct Ring {
+pub struct Ring {
     held: Mutex<Held>,
     records: usize,
     bytes: usize,
@@ -70,12 +70,12 @@ impl Ring {
     }
 
     /// Newest first.
-    pub(super) fn newest(&self, count: usize) -> Vec<Arc<RequestRecord>> {
+    pub fn newest(&self, count: usize) -> Vec<Arc<RequestRecord>> {
         let slots: Vec<Arc<Slot>> = self.lock().slots.iter().rev().take(count).cloned().collect();
         slots.iter().filter_map(|slot| slot.record()).collect()
     }
 
-    pub(super) fn get(&self, id: &str) -> Option<Arc<RequestRecord>> {
+    pub fn get(&self, id: &str) -> Option<Arc<RequestRecord>> {
         let slot = self.lock().slots.iter().rev().find(|slot| &*slot.id == id).cloned();
         slot?.record()
     }
