@@ -115,7 +115,9 @@ mod tests {
 
     fn captured(mode: BodyMode, spare: usize, chunks: &[Bytes]) -> Captured {
         let mut capture = Capture::new(mode, spare);
-        chunks.iter().for_each(|chunk| capture.push(chunk));
+        for chunk in chunks {
+            capture.push(chunk);
+        }
         capture.finish()
     }
 

@@ -214,8 +214,7 @@ impl<'a> Side<'a> {
 
 /// The first `keep` bytes without credentials. What is held beyond them only serves to recognise one at the border.
 fn clean_head<'a>(held: &'a [u8], keep: usize, redactor: Option<&Redactor>) -> Cow<'a, [u8]> {
-    let head = &held[..keep.min(held.len())];
-    let Some(redactor) = redactor else { return Cow::Borrowed(head) };
+    let Some(redactor) = redactor else { return Cow::Borrowed(&held[..keep.min(held.len())]) };
     let within_reach = keep.saturating_add(redactor.longest()).min(held.len());
     match redactor.redact_head(&held[..within_reach], keep) {
         Cow::Borrowed(clean) => Cow::Borrowed(clean),
@@ -312,6 +311,7 @@ mod tests {
     use super::*;
     use crate::config::BodyMode;
     use crate::logs::capture::Capture;
+    use crate::wire::record::Exchanged;
 
     const KEY: &str = "sk-ant-endpoint-key-0123456789";
     const TOKEN: &str = "client-token-abcdef";
@@ -380,8 +380,8 @@ mod tests {
                 detail: Some("it said so".into()),
             }],
             usage: Some(Usage { input: Some(5), output: Some(6), cache_read: None, cache_creation: Some(7) }),
-            request: Default::default(),
-            response: Default::default(),
+            request: Exchanged::default(),
+            response: Exchanged::default(),
             error: Some("no luck".into()),
         }
     }
@@ -553,8 +553,8 @@ mod tests {
             };
             let word = |n: usize| String::from_utf8_lossy(&with_secrets(words[n].as_bytes())).into_owned();
             let mut map = HeaderMap::new();
-            for n in 0..2 {
-                map.append("x-any", HeaderValue::from_bytes(&with_secrets(&noise[n])).unwrap_or(HeaderValue::from_static("-")));
+            for bytes in &noise {
+                map.append("x-any", HeaderValue::from_bytes(&with_secrets(bytes)).unwrap_or(HeaderValue::from_static("-")));
             }
             let mut record = full_record();
             (record.path, record.id, record.error) = (word(0), word(1), Some(word(2)));

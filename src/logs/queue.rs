@@ -107,7 +107,7 @@ mod tests {
     use crate::config::BodyMode;
     use crate::logs::capture::Capture;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     fn entry(bytes: usize) -> Entry {
         let mut capture = Capture::new(BodyMode::Full, 0);
@@ -131,12 +131,15 @@ mod tests {
     #[test]
     fn what_does_not_fit_by_bytes_is_counted_but_one_always_fits() {
         let queue = Queue::bounded(100, 10_000);
-        [50_000, 1].map(|bytes| queue.push(entry(bytes)));
+        queue.push(entry(50_000));
+        queue.push(entry(1));
         let mut batch = Vec::new();
         assert!(queue.take(&mut batch, LONG));
         assert_eq!((batch.len(), queue.dropped()), (1, 1));
         batch.clear();
-        [5_000, 5_000, 100].map(|bytes| queue.push(entry(bytes)));
+        for bytes in [5_000, 5_000, 100] {
+            queue.push(entry(bytes));
+        }
         assert!(queue.take(&mut batch, LONG));
         assert_eq!((batch.len(), queue.dropped()), (2, 2));
     }

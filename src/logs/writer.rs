@@ -17,8 +17,8 @@ const PIECE: usize = 1 << 20;
 const BUFFER: usize = 4 << 20;
 const RECORDS_PER_PIECE: usize = 1000;
 /// Old files are looked for this often, and whenever a sixteenth of the allowed size was written.
-const HOUSE_KEEPING: Duration = Duration::from_secs(300);
-const COMPLAINT: Duration = Duration::from_secs(60);
+const HOUSE_KEEPING: Duration = Duration::from_mins(5);
+const COMPLAINT: Duration = Duration::from_mins(1);
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -243,7 +243,7 @@ mod tests {
     use crate::logs::{Ring, Settings};
     use crate::wire::record::RequestRecord;
 
-    const DAY: Duration = Duration::from_secs(24 * 3600);
+    const DAY: Duration = Duration::from_hours(24);
     const KEEP_ALL: Retention = Retention { max_age: Duration::MAX, max_size: u64::MAX };
 
     fn settings(directory: &Path, types: RequestTypes, retention: Retention) -> Settings {
@@ -374,7 +374,9 @@ mod tests {
     fn old_days_go_at_the_start_and_at_midnight() {
         let folder = tempfile::tempdir().unwrap();
         let old = |date: &str| folder.path().join(format!("requests-{date}.jsonl"));
-        ["2026-03-01", "2026-03-07"].map(|date| fs::write(old(date), "{}\n").unwrap());
+        for date in ["2026-03-01", "2026-03-07"] {
+            fs::write(old(date), "{}\n").unwrap();
+        }
         let mut writer =
             writer(settings(folder.path(), RequestTypes::All, Retention { max_age: 2 * DAY, max_size: u64::MAX }));
         writer.prepare(noon());
