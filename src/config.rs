@@ -115,7 +115,7 @@ pub struct Retention {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Validation {
-    /// Judge 2xx answers of messages and count_tokens.
+    /// Judge 2xx answers of messages and `count_tokens`.
     pub strict_anthropic_format: bool,
     /// Judge event streams event by event.
     pub validate_streaming: bool,
@@ -157,7 +157,7 @@ impl Config {
 
     /// The settings that `text` makes; `file` is where it came from, for messages and relative paths.
     pub fn from_text(text: &str, file: Option<&Path>, env: Environment) -> Result<Self, ConfigError> {
-        interpret(text, file, env, |checker, settings, path| checker.config(settings, path))
+        interpret(text, file, env, Checker::config)
     }
 
     /// What is in force without a file.
@@ -253,7 +253,7 @@ fn interpret<T>(
     let path = file.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
     let refuse = |findings| ConfigError { findings, file: path.clone() };
 
-    let root = syntax::read(source).map_err(|finding| refuse(vec![finding]))?;
+    let root = syntax::read(source).map_err(|finding| refuse(vec![*finding]))?;
     let draw = |problems: Vec<Problem>| {
         let mut findings: Vec<_> = problems.into_iter().map(|problem| source.draw(&root, problem)).collect();
         findings.sort_by_key(|finding| finding.shown.as_ref().map(|at| (at.line, at.column)));
@@ -262,7 +262,7 @@ fn interpret<T>(
     let settings = decode::decode(&root).map_err(draw)?;
     let folder = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
     let mut checker = Checker::new(&root, folder, env);
-    let checked = check(&mut checker, &settings, path.clone());
+    let outcome = check(&mut checker, &settings, path.clone());
     let problems = std::mem::take(&mut checker.problems);
-    if problems.is_empty() { Ok(checked) } else { Err(draw(problems)) }
+    if problems.is_empty() { Ok(outcome) } else { Err(draw(problems)) }
 }

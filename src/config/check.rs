@@ -177,7 +177,7 @@ impl<'a> Checker<'a> {
                 let file = file.trim_end_matches("_key").trim_end_matches("_token");
                 let mut help = format!("export {name}=…, or write `{key}: file:keys/{file}`");
                 if let Some(name) = owner.and_then(|owner| owner.split('"').nth(1)) {
-                    help.push_str(&format!(", or take it out: claude-proxy endpoints remove {name}"));
+                    help = format!("{help}, or take it out: claude-proxy endpoints remove {name}");
                 }
                 named(format!("${{{name}}} is not set")).label("not in the environment").help(help)
             }

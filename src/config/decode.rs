@@ -230,8 +230,8 @@ impl<'de> Deserializer<'de> for At<'de> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
         match self.node {
-            Node::Null => visitor.visit_seq(Items { at: self, items: &[], next: 0 }),
-            Node::List(items) => visitor.visit_seq(Items { at: self, items, next: 0 }),
+            Node::Null => visitor.visit_seq(Items { at: self, nodes: &[], next: 0 }),
+            Node::List(items) => visitor.visit_seq(Items { at: self, nodes: items, next: 0 }),
             Node::Map(_) => {
                 let mut refusal = self.unexpected("a list");
                 refusal.help = Some("begin each entry with `- `".to_owned());
@@ -250,8 +250,8 @@ impl<'de> Deserializer<'de> for At<'de> {
     ) -> Result<V::Value, Refusal> {
         let in_list = self.key.is_none() && !self.place.indices.is_empty();
         match self.node {
-            Node::Null if !in_list => visitor.visit_map(Entries { at: self, entries: &[], next: 0, fields }),
-            Node::Map(entries) => visitor.visit_map(Entries { at: self, entries, next: 0, fields }),
+            Node::Null if !in_list => visitor.visit_map(Entries { at: self, pairs: &[], next: 0, fields }),
+            Node::Map(entries) => visitor.visit_map(Entries { at: self, pairs: entries, next: 0, fields }),
             _ => {
                 let mut refusal = self.unexpected("a section");
                 refusal.help = Some(format!("its keys are: {}", fields.join(", ")));
@@ -303,7 +303,7 @@ impl<'de, V: Visitor<'de>> fmt::Display for Expecting<'_, 'de, V> {
 
 struct Items<'a> {
     at: At<'a>,
-    items: &'a [Node],
+    nodes: &'a [Node],
     next: usize,
 }
 
@@ -311,7 +311,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
     type Error = Refusal;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Refusal> {
-        while let Some(node) = self.items.get(self.next) {
+        while let Some(node) = self.nodes.get(self.next) {
             let index = self.next;
             self.next += 1;
             if *node != Node::Dropped {
@@ -324,7 +324,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 
 struct Entries<'a> {
     at: At<'a>,
-    entries: &'a [(String, Node)],
+    pairs: &'a [(String, Node)],
     /// The entry behind the one whose key was read last.
     next: usize,
     fields: &'static [&'static str],
@@ -337,7 +337,7 @@ impl Entries<'_> {
         if !self.fields.contains(&key) {
             return Err(no_such_key(key, self.fields).at(&place));
         }
-        if self.entries[..index].iter().any(|(earlier, node)| earlier == key && *node != Node::Dropped) {
+        if self.pairs[..index].iter().any(|(earlier, node)| earlier == key && *node != Node::Dropped) {
             let help = Some("keep one of the two".to_owned());
             return Err(Refusal::new("is there twice", "the same key again", help).at(&place));
         }
@@ -349,7 +349,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     type Error = Refusal;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refusal> {
-        while let Some((key, node)) = self.entries.get(self.next) {
+        while let Some((key, node)) = self.pairs.get(self.next) {
             let index = self.next;
             self.next += 1;
             if *node != Node::Dropped {
@@ -362,7 +362,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refusal> {
         let index = self.next.saturating_sub(1);
-        let Some((key, node)) = self.entries.get(index) else { return Err(self.at.nothing()) };
+        let Some((key, node)) = self.pairs.get(index) else { return Err(self.at.nothing()) };
         seed.deserialize(self.at.inner(index, node, Some(key)))
     }
 }

@@ -44,22 +44,23 @@ const MEANINGS: [(&str, &str, &str); 12] = [
 
 /// # Errors
 /// When the text is not one YAML document, or an empty one.
-pub fn read(source: Source<'_>) -> Result<Node, Finding> {
+pub fn read(source: Source<'_>) -> Result<Node, Box<Finding>> {
     let whole = |what: &str, help: &str| {
         let problem = Problem::new(Place::default(), what).help(help);
-        source.draw_at(0, String::new(), problem)
+        Box::new(source.draw_at(0, String::new(), problem))
     };
     if source.text.len() > LARGEST {
         return Err(whole("the file is larger than 1 MiB", "is this the right file?"));
     }
     if let Some(at) = source.text.find(|c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')) {
         let problem = Problem::new(Place::default(), "not valid YAML: a control character").label("here");
-        return Err(source.draw_at(at, String::new(), problem.help("is this a text file in UTF-8?")));
+        let problem = problem.help("is this a text file in UTF-8?");
+        return Err(Box::new(source.draw_at(at, String::new(), problem)));
     }
     match tree::parse(source.text) {
         Ok(Node::Null) => Err(whole("the file is empty", "`claude-proxy init` writes a first one")),
         Ok(root) => Ok(root),
-        Err(error) => Err(explain(source, &error)),
+        Err(error) => Err(Box::new(explain(source, &error))),
     }
 }
 

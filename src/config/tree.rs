@@ -8,6 +8,8 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::mask::shown_key;
+
 /// One YAML value. Mappings keep their order and their duplicate keys.
 #[derive(Clone, PartialEq)]
 pub enum Node {
@@ -89,12 +91,12 @@ impl Node {
         for &index in &place.indices {
             node = match node {
                 Self::List(items) => {
-                    path.push_str(&format!("[{index}]"));
+                    path = format!("{path}[{index}]");
                     items.get(index)
                 }
                 Self::Map(entries) => entries.get(index).map(|(key, value)| {
                     let dot = if path.is_empty() { "" } else { "." };
-                    path.push_str(&format!("{dot}{}", super::mask::shown_key(key)));
+                    path = format!("{path}{dot}{}", shown_key(key));
                     value
                 }),
                 _ => None,
