@@ -23,7 +23,9 @@ mod tests {
             serde_json::Value::Array(items) => items.iter().collect(),
             _ => Vec::new(),
         };
-        inner.into_iter().for_each(|value| keys(value, found));
+        for value in inner {
+            keys(value, found);
+        }
     }
 
     #[test]
