@@ -72,7 +72,7 @@ async fn timed_out(name: &str, kinds: &[bool]) {
 }
 
 macro_rules! rows {
-    ($($check:ident: $($test:ident = $fault:literal in $kinds:ident,)*)*) => {
+    ($($check:ident { $($test:ident = $fault:literal in $kinds:ident,)* })*) => {
         $($(#[tokio::test]
         async fn $test() {
             $check($fault, $kinds).await;
@@ -81,7 +81,7 @@ macro_rules! rows {
 }
 
 rows! {
-    broken:
+    broken {
         closed_in_place_of_an_answer = "close" in BOTH,
         reset_in_place_of_an_answer = "reset" in BOTH,
         no_http_at_all = "garbage" in BOTH,
@@ -103,11 +103,13 @@ rows! {
         status_504 = "504" in BOTH,
         status_304 = "304" in BOTH,
         a_stream_cut_before_content = "cut-after-start" in STREAM,
-    timed_out:
+    }
+    timed_out {
         silence_before_the_head = "stall-before-head" in BOTH,
         silence_after_the_head = "stall-after-head" in BOTH,
         silence_after_message_start = "stall-after-start" in STREAM,
         pings_are_no_sign_of_life = "pings-only" in STREAM,
+    }
 }
 
 #[tokio::test]

@@ -3,5 +3,18 @@
 
 pub mod support;
 
+mod access;
+mod decoding;
 mod failover;
+mod headers;
+mod health;
+mod layers;
+mod outbound;
+mod reload;
+mod repeating;
+mod request_log;
+mod sharing;
+mod shutdown;
 mod streaming;
+mod timeouts;
+mod tls;

@@ -6,54 +6,65 @@ pub const MODEL: &str = "claude-sonnet-4-5";
 pub const HTML: &str = "<!doctype html><html><body><h1>Sign in</h1></body></html>";
 pub const PING: &str = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
 
-/// A whole message with that text.
-pub fn message(text: &str) -> String {
-    json!({
-        "id": "msg_01Scripted", "type": "message", "role": "assistant", "model": MODEL,
-        "content": [{"type": "text", "text": text}],
-        "stop_reason": "end_turn", "stop_sequence": null,
-        "usage": {"input_tokens": 12, "output_tokens": 34, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 6},
-    })
-    .to_string()
+const USAGE: &str =
+    r#""input_tokens":12,"cache_creation_input_tokens":6,"cache_read_input_tokens":5,"service_tier":"standard""#;
+
+/// `text` as a JSON string. Bodies are put together by hand: their members come in the order of the real ones.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
-/// One event, named by its data's type.
-pub fn event(data: &serde_json::Value) -> String {
-    format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or("message"))
+/// A whole message with that text.
+pub fn message(text: &str) -> String {
+    let text = quoted(text);
+    format!(
+        r#"{{"id":"msg_01Scripted","type":"message","role":"assistant","model":"{MODEL}","content":[{{"type":"text","text":{text}}}],"stop_reason":"end_turn","stop_sequence":null,"usage":{{{USAGE},"output_tokens":34}}}}"#
+    )
+}
+
+/// One event of that name and data.
+pub fn event(name: &str, data: &str) -> String {
+    format!("event: {name}\ndata: {data}\n\n")
 }
 
 pub fn message_start() -> String {
-    event(&json!({"type": "message_start", "message": {
-        "id": "msg_01Scripted", "type": "message", "role": "assistant", "model": MODEL, "content": [],
-        "stop_reason": null, "stop_sequence": null,
-        "usage": {"input_tokens": 12, "output_tokens": 1, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 6},
-    }}))
+    let message = format!(
+        r#"{{"id":"msg_01Scripted","type":"message","role":"assistant","model":"{MODEL}","content":[],"stop_reason":null,"stop_sequence":null,"usage":{{{USAGE},"output_tokens":1}}}}"#
+    );
+    event("message_start", &format!(r#"{{"type":"message_start","message":{message}}}"#))
 }
 
 pub fn block_start(index: usize) -> String {
-    event(&json!({"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}}))
+    let block = r#"{"type":"text","text":""}"#;
+    event(
+        "content_block_start",
+        &format!(r#"{{"type":"content_block_start","index":{index},"content_block":{block}}}"#),
+    )
 }
 
 pub fn text_delta(index: usize, text: &str) -> String {
-    event(&json!({"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": text}}))
+    let delta = format!(r#"{{"type":"text_delta","text":{}}}"#, quoted(text));
+    event("content_block_delta", &format!(r#"{{"type":"content_block_delta","index":{index},"delta":{delta}}}"#))
 }
 
 pub fn block_stop(index: usize) -> String {
-    event(&json!({"type": "content_block_stop", "index": index}))
+    event("content_block_stop", &format!(r#"{{"type":"content_block_stop","index":{index}}}"#))
 }
 
 pub fn message_delta() -> String {
-    event(&json!({"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": null},
-        "usage": {"output_tokens": 34}}))
+    let delta = r#"{"stop_reason":"end_turn","stop_sequence":null}"#;
+    let data = format!(r#"{{"type":"message_delta","delta":{delta},"usage":{{"output_tokens":34}}}}"#);
+    event("message_delta", &data)
 }
 
 pub fn message_stop() -> String {
-    event(&json!({"type": "message_stop"}))
+    event("message_stop", r#"{"type":"message_stop"}"#)
 }
 
 /// An error as an event of a stream.
 pub fn error_event(kind: &str, message: &str) -> String {
-    event(&json!({"type": "error", "error": {"type": kind, "message": message}}))
+    let message = quoted(message);
+    event("error", &format!(r#"{{"type":"error","error":{{"type":"{kind}","message":{message}}}}}"#))
 }
 
 /// A right stream with one text block, event by event: `message_start`, `content_block_start`, a ping, a delta
@@ -65,8 +76,10 @@ pub fn events(texts: &[&str]) -> Vec<String> {
     events
 }
 
+/// An error in Anthropic's format.
 pub fn error(kind: &str, message: &str) -> String {
-    json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_01Scripted"}).to_string()
+    let message = quoted(message);
+    format!(r#"{{"type":"error","error":{{"type":"{kind}","message":{message}}},"request_id":"req_01Scripted"}}"#)
 }
 
 /// The error type that Anthropic sends with `status`.
