@@ -94,6 +94,7 @@ pub struct Script {
     accept: Accept,
     identity: Option<Identity>,
     port: u16,
+    forgets: bool,
 }
 
 impl Script {
@@ -109,7 +110,7 @@ impl Script {
         self
     }
 
-    /// Looks at every request's head before the script does.
+    /// Looks at every request first; `None` leaves it to the script.
     pub fn choose(mut self, choose: impl Fn(&Seen) -> Option<Reply> + Send + Sync + 'static) -> Self {
         self.chooser = Some(Arc::new(choose));
         self
@@ -130,6 +131,12 @@ impl Script {
         self
     }
 
+    /// Keeps no requests: for a run without end.
+    pub fn forgetting(mut self) -> Self {
+        self.forgets = true;
+        self
+    }
+
     pub async fn start(self) -> io::Result<Upstream> {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).await?;
         let address = listener.local_addr()?;
@@ -138,6 +145,7 @@ impl Script {
             name: self.name,
             chooser: self.chooser,
             accept: self.accept,
+            forgets: self.forgets,
             plan: Mutex::new(Plan { replies: self.replies, default: self.default }),
             log: Mutex::default(),
             connections: AtomicUsize::new(0),
@@ -239,6 +247,7 @@ struct Shared {
     name: String,
     chooser: Option<Chooser>,
     accept: Accept,
+    forgets: bool,
     plan: Mutex<Plan>,
     log: Mutex<Log>,
     connections: AtomicUsize,
@@ -255,13 +264,20 @@ impl Shared {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The reply that is due, when it does not depend on the body.
-    fn next(&self, head: &Seen) -> Option<Reply> {
-        if let Some(reply) = self.chooser.as_ref().and_then(|choose| choose(head)) {
-            return Some(reply);
-        }
+    /// The reply that the script names.
+    fn next(&self) -> Option<Reply> {
         let mut plan = self.plan();
         plan.replies.pop_front().or_else(|| plan.default.clone())
+    }
+
+    fn chosen(&self, seen: &Seen) -> Option<Reply> {
+        self.chooser.as_ref().and_then(|choose| choose(seen))
+    }
+
+    fn keep(&self, seen: Seen) {
+        if !self.forgets {
+            self.log().seen.push(seen);
+        }
     }
 }
 

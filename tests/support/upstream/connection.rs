@@ -46,7 +46,7 @@ pub(super) async fn serve(wire: Wire, number: usize, shared: &Shared) {
             note_close(shared, number, false);
             break Left::Closed;
         };
-        let due = shared.next(&seen);
+        let due = shared.next();
         let reads_body = due.as_ref().is_none_or(|reply| reply.reads_body);
         if reads_body {
             let Some(body) = read_body(&mut reader, &mut buffer, &seen).await else {
@@ -55,8 +55,8 @@ pub(super) async fn serve(wire: Wire, number: usize, shared: &Shared) {
             };
             seen.body = body;
         }
-        let reply = due.unwrap_or_else(|| right_answer(&seen));
-        shared.log().seen.push(seen);
+        let reply = shared.chosen(&seen).or(due).unwrap_or_else(|| right_answer(&seen));
+        shared.keep(seen);
         let left = tokio::select! {
             left = play(&reply, &mut writer, shared) => left,
             () = peer_closed(&mut reader, &mut buffer, reads_body) => Err(io::ErrorKind::ConnectionAborted.into()),
@@ -89,6 +89,9 @@ async fn end(reader: ReadHalf<Wire>, mut writer: WriteHalf<Wire>, left: &Left) {
 }
 
 fn note_close(shared: &Shared, connection: usize, mid_reply: bool) {
+    if shared.forgets {
+        return;
+    }
     shared.log().closed.push(Closed { connection, at: clock::now(), mid_reply });
 }
 
@@ -216,6 +219,7 @@ async fn play_part(
     match part {
         Part::Bytes(bytes) => write_framed(writer, bytes, framing, shared).await?,
         Part::Raw(bytes) => write(writer, bytes, shared).await?,
+        Part::Made(make) => write_framed(writer, &make(), framing, shared).await?,
         Part::Pause(time) => tokio::time::sleep(*time).await,
         Part::Gate(gate) => gate.pass().await,
         Part::Forever(bytes, pause) => loop {

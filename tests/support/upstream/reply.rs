@@ -32,12 +32,14 @@ impl Gate {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Part {
     /// Coded and framed; one chunk when chunked.
     Bytes(Bytes),
     /// As they are.
     Raw(Bytes),
+    /// Made when its turn comes; neither coded nor counted into a length.
+    Made(fn() -> Bytes),
     Pause(Duration),
     Gate(Gate),
     /// Over and over, with that pause before each; until the peer closes.
@@ -70,7 +72,7 @@ pub enum After {
     DropNext,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reply {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
