@@ -1,13 +1,11 @@
 //! The only clock. Everything else takes `now` as an argument, or asks here.
 
-use std::time::SystemTime;
-
-pub use tokio::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Monotonic, and pausable in tests because it is tokio's.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
 pub fn now() -> Instant {
-    Instant::now()
+    tokio::time::Instant::now().into_std()
 }
 
 /// The time of day, for people and files; it may jump.

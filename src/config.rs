@@ -1,9 +1,40 @@
 //! The settings that are in force: validated, with every default filled in.
+//!
+//! ```text
+//! locate -> text -> syntax (tree) -> decode (file) -> check -> Config
+//! ```
+//! A problem met on the way is drawn into the text by `diagnose`, past `mask`, which lets no credential through.
 
-use std::path::PathBuf;
+pub mod check;
+pub mod decode;
+pub mod diagnose;
+pub mod file;
+pub mod locate;
+pub mod mask;
+pub mod reference;
+pub mod schema;
+pub mod show;
+pub mod syntax;
+pub mod tree;
+pub mod units;
+pub mod warnings;
+pub mod watch;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use self::check::Checker;
+pub use self::diagnose::ConfigError;
+use self::diagnose::{Problem, Source};
+use self::file::FileConfig;
+pub use self::locate::{Located, Why, locate};
+use self::reference::Environment;
+pub use self::reference::process_environment;
+pub use self::watch::{Watch, watch};
 use crate::domain::endpoint::EndpointSpec;
 use crate::domain::health::HealthRules;
 use crate::domain::secret::Secret;
@@ -47,7 +78,8 @@ pub struct Logging {
     pub retention: Retention,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Level {
     Debug,
     Info,
@@ -56,14 +88,16 @@ pub enum Level {
 }
 
 /// Which requests the log files keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum RequestTypes {
     Failed,
     Success,
     All,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum BodyMode {
     None,
     /// The first 1024 bytes, cut at a character boundary.
@@ -78,14 +112,21 @@ pub struct Retention {
     pub max_size: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Validation {
-    /// Judge 2xx answers of messages and count_tokens.
+    /// Judge 2xx answers of messages and `count_tokens`.
     pub strict_anthropic_format: bool,
     /// Judge event streams event by event.
     pub validate_streaming: bool,
     /// Invalid after bytes went down: cut the client connection; false: log it and let it pass.
     pub disconnect_on_invalid: bool,
+}
+
+impl Default for Validation {
+    fn default() -> Self {
+        Self { strict_anthropic_format: true, validate_streaming: true, disconnect_on_invalid: true }
+    }
 }
 
 /// One attempt's clocks, and `commit`: the whole of a request until bytes go down.
@@ -106,9 +147,126 @@ pub struct WebAdmin {
 }
 
 impl Config {
+    /// The settings of the file that [`locate`] finds, or the built-in default.
+    pub fn load(explicit: Option<&Path>) -> Result<Self, ConfigError> {
+        match locate(explicit, &process_environment)?.file {
+            Some(path) => Self::from_text(&read(&path)?, Some(&path), &process_environment),
+            None => Self::built_in(),
+        }
+    }
+
+    /// The settings that `text` makes; `file` is where it came from, for messages and relative paths.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method alone is not general enough in lifetimes"
+    )]
+    pub fn from_text(text: &str, file: Option<&Path>, env: Environment) -> Result<Self, ConfigError> {
+        interpret(text, file, env, |checker, settings, path| checker.config(settings, path))
+    }
+
+    /// What is in force without a file.
+    pub fn built_in() -> Result<Self, ConfigError> {
+        let text = tree::to_yaml(&FileConfig::built_in()).unwrap_or_default();
+        Self::from_text(&text, None, &|_| None)
+    }
+
+    /// What should be known about the file though nothing is wrong with it.
+    pub fn warnings(&self) -> Vec<String> {
+        let Some(path) = &self.file else { return Vec::new() };
+        read(path).map(|text| warnings::of(&text, path, &process_environment)).unwrap_or_default()
+    }
+
+    /// The settings in force in the file's form, with every credential masked.
+    pub fn shown(&self) -> FileConfig {
+        show::effective(self)
+    }
+
     /// Every credential in these settings, for the redactor.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         let tokens = [&self.server.auth_token, &self.web_admin.auth_token].into_iter().flatten();
         tokens.chain(self.endpoints.iter().filter_map(|endpoint| endpoint.auth.secret()))
     }
+}
+
+/// The settings of the same file as it is now. The built-in default stays what it is.
+pub fn reload(old: &Config) -> Result<Config, ConfigError> {
+    match &old.file {
+        Some(path) => Config::from_text(&read(path)?, Some(path), &process_environment),
+        None => Ok(old.clone()),
+    }
+}
+
+/// The `server` section alone, for commands that need no endpoint: a key that is missing here may be set where the
+/// proxy runs.
+pub fn load_server(explicit: Option<&Path>) -> Result<Server, ConfigError> {
+    match locate(explicit, &process_environment)?.file {
+        Some(path) => interpret(&read(&path)?, Some(&path), &process_environment, |checker, settings, _| {
+            checker.server(&settings.server)
+        }),
+        None => Config::built_in().map(|config| config.server),
+    }
+}
+
+/// Settings as YAML.
+pub fn to_yaml(settings: &FileConfig) -> Result<String, String> {
+    tree::to_yaml(settings)
+}
+
+/// What differs and cannot take effect while the program runs: `server.port: 8080 -> 9090`.
+pub fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
+    let listeners = |config: &Config| {
+        [
+            ("server.host", config.server.host.clone()),
+            ("server.port", config.server.port.to_string()),
+            ("web_admin.enabled", config.web_admin.enabled.to_string()),
+            ("web_admin.host", config.web_admin.host.clone()),
+            ("web_admin.port", config.web_admin.port.to_string()),
+        ]
+    };
+    let pairs = listeners(old).into_iter().zip(listeners(new));
+    let changed = pairs.filter(|((_, before), (_, after))| before != after);
+    changed.map(|((key, before), (_, after))| format!("{key}: {before} -> {after}")).collect()
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |why: String| {
+        let message = format!("{}: cannot be read: {why}", display_name(path));
+        ConfigError::file(path, message, "check the file and its permissions")
+    };
+    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()))
+}
+
+/// As short as it is clear: without the working directory.
+fn display_name(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let short = here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_path_buf));
+    short.as_deref().unwrap_or(path).display().to_string()
+}
+
+/// Text to checked settings, or every problem drawn into the text.
+fn interpret<T>(
+    text: &str,
+    file: Option<&Path>,
+    env: Environment,
+    check: impl FnOnce(&mut Checker, &FileConfig, Option<PathBuf>) -> T,
+) -> Result<T, ConfigError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let name = file.map_or_else(|| "config.yaml".to_owned(), display_name);
+    let source = Source { name: &name, text };
+    let path = file.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
+    let refuse = |findings| ConfigError { findings, file: path.clone() };
+
+    let root = syntax::read(source).map_err(|finding| refuse(vec![*finding]))?;
+    let draw = |problems: Vec<Problem>| {
+        let mut findings: Vec<_> = problems.into_iter().map(|problem| source.draw(&root, problem)).collect();
+        findings.sort_by_key(|finding| finding.shown.as_ref().map(|at| (at.line, at.column)));
+        refuse(findings)
+    };
+    let settings = decode::decode(&root).map_err(draw)?;
+    let folder = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+    let mut checker = Checker::new(&root, folder, env);
+    let outcome = check(&mut checker, &settings, path.clone());
+    let problems = std::mem::take(&mut checker.problems);
+    if problems.is_empty() { Ok(outcome) } else { Err(draw(problems)) }
 }

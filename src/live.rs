@@ -1,1 +1,142 @@
+//! The state that all requests share: which endpoints there are and how they fare.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use http::HeaderMap;
+use tokio::sync::Notify;
+use tracing::{info, warn};
+
+use crate::clock;
+use crate::domain::endpoint::EndpointSpec;
+use crate::domain::health::{HealthRules, Outcome, State};
+use crate::domain::pool::{Change, EndpointId, Pool, Slot};
+
+#[derive(Debug)]
+pub struct Live {
+    /// Held for microseconds and never over an await: endpoints are few and requests last seconds, so one lock
+    /// around all of them is enough and no update is lost.
+    pool: Mutex<Pool>,
+    last_good: Mutex<Option<Arc<LastGood>>>,
+    /// Something changed that may bring the next probe nearer.
+    changed: Notify,
+}
+
+/// What a probe imitates: the last client request that got a right answer.
+#[derive(Debug)]
+pub struct LastGood {
+    pub model: Option<String>,
+    /// As the client sent them.
+    pub headers: Arc<HeaderMap>,
+}
+
+impl Live {
+    pub fn new(specs: &[Arc<EndpointSpec>], rules: HealthRules) -> Arc<Self> {
+        let pool = Mutex::new(Pool::new(specs, rules, clock::now()));
+        Arc::new(Self { pool, last_good: Mutex::default(), changed: Notify::new() })
+    }
+
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The endpoint for the next attempt, on loan: it counts as in flight until the lease is reported or dropped.
+    pub fn choose(self: &Arc<Self>, tried: &[EndpointId], session: Option<&str>) -> Option<Lease> {
+        let started = clock::now();
+        let mut pool = self.pool();
+        let slot = pool.choose(tried, session, started)?;
+        Some(Lease { live: Arc::clone(self), id: slot.id, spec: Arc::clone(&slot.spec), started, reported: false })
+    }
+
+    /// Takes the endpoints of new settings; leases of endpoints that are gone end without a trace.
+    pub fn replace(&self, specs: &[Arc<EndpointSpec>], rules: HealthRules) {
+        self.pool().replace(specs, rules, clock::now());
+        self.changed.notify_one();
+    }
+
+    /// A copy of every endpoint's state.
+    pub fn view(&self) -> Vec<Slot> {
+        self.pool().slots().to_vec()
+    }
+
+    pub fn rules(&self) -> HealthRules {
+        self.pool().rules().clone()
+    }
+
+    pub fn has_enabled(&self) -> bool {
+        self.pool().slots().iter().any(|slot| slot.spec.enabled)
+    }
+
+    pub fn last_good(&self) -> Option<Arc<LastGood>> {
+        self.last_good.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn remember_good(&self, good: LastGood) {
+        *self.last_good.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(good));
+    }
+
+    /// Down endpoints whose probe is due, each claimed until its [`Live::end_probe`].
+    pub fn due_probes(&self) -> Vec<(EndpointId, Arc<EndpointSpec>)> {
+        self.pool().due_probes(clock::now())
+    }
+
+    pub fn end_probe(&self, id: EndpointId, healthy: bool) {
+        let change = self.pool().end_probe(id, healthy, clock::now());
+        tell(change.as_ref());
+        self.changed.notify_one();
+    }
+
+    pub fn next_probe(&self) -> Option<Instant> {
+        self.pool().next_probe()
+    }
+
+    /// Returns when the next probe may have come nearer.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+fn tell(change: Option<&Change>) {
+    let Some(change) = change else { return };
+    let reason = change.reason.as_deref().unwrap_or("unknown");
+    match change.to {
+        State::Up => info!("endpoint {} is up again", change.name),
+        State::Down => warn!("endpoint {} is down: {reason}", change.name),
+        State::Resting => warn!("endpoint {} rests, as it asked for: {reason}", change.name),
+        State::Degraded => info!("endpoint {} had a failure: {reason}", change.name),
+    }
+}
+
+/// One endpoint on loan to one request. Dropped unreported it counts as neutral: a client that hung up harms nobody.
+#[derive(Debug)]
+pub struct Lease {
+    live: Arc<Live>,
+    pub id: EndpointId,
+    pub spec: Arc<EndpointSpec>,
+    started: Instant,
+    reported: bool,
+}
+
+impl Lease {
+    /// Says how it went. An outcome counts once; the endpoint is given back.
+    pub fn report(mut self, outcome: &Outcome) {
+        self.give_back(outcome);
+    }
+
+    fn give_back(&mut self, outcome: &Outcome) {
+        if std::mem::replace(&mut self.reported, true) {
+            return;
+        }
+        let change = self.live.pool().report(self.id, outcome, self.started, clock::now());
+        tell(change.as_ref());
+        if change.is_some() {
+            self.live.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.give_back(&Outcome::Neutral);
+    }
+}

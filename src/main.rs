@@ -1,1 +1,67 @@
-fn main() {}
+//! Parse, dispatch, exit: the only place that prints an error and picks the exit code.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anstyle::AnsiColor;
+use clap::{CommandFactory, FromArgMatches};
+use claude_proxy::cli::{self, Cli, When};
+use claude_proxy::commands::{self, CommandError, Exit};
+use serde_json::json;
+
+fn main() -> ExitCode {
+    let (arguments, original) = cli::accept_original_spelling(std::env::args_os());
+    let (as_json, color) = cli::peek(&arguments);
+    match color.unwrap_or(When::Auto) {
+        When::Auto => {}
+        When::Always => anstream::ColorChoice::Always.write_global(),
+        When::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    if original {
+        let _ = writeln!(anstream::stderr(), "note: -config is now --config (or -c)");
+    }
+    let command = Cli::command().color(match color {
+        Some(When::Always) => clap::ColorChoice::Always,
+        Some(When::Never) => clap::ColorChoice::Never,
+        Some(When::Auto) | None => clap::ColorChoice::Auto,
+    });
+    let parsed = command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    let exit = match parsed {
+        Ok(cli) => commands::run(cli).unwrap_or_else(|error| report(&error, as_json)),
+        Err(error) => usage(&error, as_json),
+    };
+    exit.into()
+}
+
+/// Help and version go to stdout and are no errors.
+fn usage(error: &clap::Error, as_json: bool) -> Exit {
+    if error.use_stderr() && as_json {
+        let text = error.render().to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        return report(&CommandError::usage(message, "claude-proxy --help"), true);
+    }
+    // Whoever closed the pipe does not want to read it.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage } else { Exit::Fine }
+}
+
+fn report(error: &CommandError, as_json: bool) -> Exit {
+    let exit = error.exit();
+    if exit == Exit::Fine {
+        return exit;
+    }
+    let mut stderr = anstream::stderr();
+    let alarm = AnsiColor::Red.on_default().bold();
+    let quiet = AnsiColor::Cyan.on_default();
+    // There is no one left to tell when stderr is closed.
+    let _ = match (error, error.hint()) {
+        (_, hint) if as_json => {
+            let told = json!({ "code": error.code(), "message": error.message(), "hint": hint });
+            writeln!(stderr, "{}", json!({ "error": told }))
+        }
+        (CommandError::Config(config), _) => writeln!(stderr, "{}", config.styled()),
+        (other, Some(hint)) => writeln!(stderr, "{alarm}error{alarm:#}: {other}\n{quiet}help{quiet:#}: {hint}"),
+        (other, None) => writeln!(stderr, "{alarm}error{alarm:#}: {other}"),
+    };
+    exit
+}

@@ -1,1 +1,199 @@
+//! The front door of the proxy port: every request comes in here and leaves with exactly one answer.
 
+pub mod attempt;
+pub mod connect;
+pub mod decode;
+pub mod exchange;
+pub mod forward;
+pub mod intake;
+pub mod judge;
+pub mod listen;
+pub mod probe;
+pub mod relay;
+pub mod trip;
+pub mod upstream;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+
+use self::exchange::Exchange;
+use self::forward::Forwarded;
+use self::intake::{ApiPath, Inbound};
+use self::relay::{Ground, RelayBody};
+use self::trip::{Arrival, Trip};
+use self::upstream::Upstream;
+use crate::clock;
+use crate::config::Config;
+use crate::domain::endpoint::EndpointSpec;
+use crate::domain::fault::Answer;
+use crate::domain::headers::REQUEST_ID;
+use crate::domain::pool::EndpointId;
+use crate::domain::redact::Redactor;
+use crate::domain::reply::Problem;
+use crate::live::{LastGood, Live};
+use crate::logs::LogHandle;
+use crate::wire::record::Ending;
+
+/// Everything that requests share.
+pub struct Proxy {
+    pub live: Arc<Live>,
+    running: RwLock<Arc<Running>>,
+    exchanges: Mutex<HashMap<EndpointId, (Arc<EndpointSpec>, Arc<dyn Exchange>)>>,
+    log: LogHandle,
+    ids: RequestIds,
+    /// Requests that were refused at the door; they are counted, not recorded.
+    refused: AtomicU64,
+}
+
+/// The settings in force; a request keeps the ones that it began with.
+pub struct Running {
+    pub config: Config,
+    pub redactor: Redactor,
+}
+
+impl Proxy {
+    pub fn new(config: Config, redactor: Redactor, log: LogHandle) -> Arc<Self> {
+        let live = Live::new(&config.endpoints, config.health.clone());
+        Arc::new(Self {
+            live,
+            running: RwLock::new(Arc::new(Running { config, redactor })),
+            exchanges: Mutex::default(),
+            log,
+            ids: RequestIds::new(),
+            refused: AtomicU64::new(0),
+        })
+    }
+
+    pub fn running(&self) -> Arc<Running> {
+        Arc::clone(&self.running.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes new settings: for requests from now on. Health and connections stay with endpoints that stay.
+    pub fn reload(&self, config: Config, redactor: Redactor) {
+        self.live.replace(&config.endpoints, config.health.clone());
+        let stays: Vec<EndpointId> = self.live.view().iter().map(|slot| slot.id).collect();
+        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| stays.contains(id));
+        *self.running.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Running { config, redactor });
+    }
+
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// The endpoint's client, made at its first use and made anew when its address or way changed.
+    pub fn exchange(&self, id: EndpointId, spec: &Arc<EndpointSpec>) -> Result<Arc<dyn Exchange>, String> {
+        let mut exchanges = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((made_for, exchange)) = exchanges.get(&id)
+            && is_same_way(made_for, spec)
+        {
+            return Ok(Arc::clone(exchange));
+        }
+        let exchange: Arc<dyn Exchange> = Arc::new(Upstream::new(spec)?);
+        exchanges.insert(id, (Arc::clone(spec), Arc::clone(&exchange)));
+        Ok(exchange)
+    }
+
+    /// Answers one request. Cannot fail: whatever happens becomes an answer.
+    pub async fn handle(&self, request: Request<Incoming>) -> Response<RelayBody> {
+        let arrival = Arrival { at: clock::now(), wall: clock::wall() };
+        let running = self.running();
+        let path = request.uri().path();
+        if is_free(request.method(), path) {
+            return self.with_id(Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::new() });
+        }
+        if let Err(problem) = intake::admit(&request, &running.config.server) {
+            return self.refuse(&problem, request);
+        }
+        if !path.starts_with("/v1/") {
+            let problem = Problem::not_found(path);
+            return self.refuse(&problem, request);
+        }
+        let id = self.ids.next();
+        match intake::read(request, running.config.server.max_body).await {
+            Ok(inbound) => self.serve(&running, id, arrival, inbound).await,
+            Err((problem, inbound)) => {
+                let trip = Trip::new(&self.log, &running.redactor, id, arrival, &inbound);
+                let answer = problem.answer(trip.id());
+                relay::respond_failed(answer, problem.message, trip, Ending::Failed)
+            }
+        }
+    }
+
+    async fn serve(&self, running: &Running, id: String, arrival: Arrival, inbound: Inbound) -> Response<RelayBody> {
+        let mut trip = Trip::new(&self.log, &running.redactor, id, arrival, &inbound);
+        match forward::forward(self, running, &inbound, &mut trip).await {
+            Forwarded::Opened(opened, lease) => {
+                let good = (inbound.path == ApiPath::Messages).then(|| LastGood {
+                    model: inbound.peek.model.clone(),
+                    headers: Arc::clone(&inbound.headers),
+                });
+                let ground = Ground {
+                    live: &self.live,
+                    stream_idle: running.config.timeouts.stream_idle,
+                    disconnect_on_invalid: running.config.validation.disconnect_on_invalid,
+                    good,
+                };
+                relay::respond(opened, lease, trip, ground)
+            }
+            Forwarded::Failed(answer, error, ending) => {
+                tracing::warn!("{}: {} {}: {error}", trip.id(), inbound.method, inbound.target.path());
+                relay::respond_failed(answer, error, trip, ending)
+            }
+        }
+    }
+
+    /// Turns a request away without reading its body.
+    fn refuse(&self, problem: &Problem, request: Request<Incoming>) -> Response<RelayBody> {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!("refused with {}: {} {}", problem.status, request.method(), request.uri().path());
+        // A client that waits for our word before it sends its body gets this one instead.
+        if !request.headers().contains_key(header::EXPECT) {
+            intake::linger(request.into_body());
+        }
+        let id = self.ids.next();
+        let mut answer = problem.answer(&id);
+        answer.headers.extend(HeaderValue::try_from(id).ok().map(|id| (REQUEST_ID, id)));
+        relay::respond_plain(answer)
+    }
+
+    fn with_id(&self, mut answer: Answer) -> Response<RelayBody> {
+        answer.headers.extend(HeaderValue::try_from(self.ids.next()).ok().map(|id| (REQUEST_ID, id)));
+        relay::respond_plain(answer)
+    }
+}
+
+/// What start-up probes of clients and health checks of supervisors ask for; touches no endpoint.
+fn is_free(method: &Method, path: &str) -> bool {
+    match path {
+        "/" | "/healthz" => matches!(*method, Method::GET | Method::HEAD),
+        "/api/hello" => *method == Method::HEAD,
+        _ => false,
+    }
+}
+
+fn is_same_way(a: &EndpointSpec, b: &EndpointSpec) -> bool {
+    (&a.url, a.http, &a.proxy, &a.ca_file) == (&b.url, b.http, &b.proxy, &b.ca_file)
+}
+
+/// Ids for requests whose upstream names none: unlike any of another run, in order within this one.
+struct RequestIds {
+    run: u64,
+    count: AtomicU64,
+}
+
+impl RequestIds {
+    fn new() -> Self {
+        let since = clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let run = u64::try_from(since.as_micros()).unwrap_or_default() ^ (u64::from(std::process::id()) << 44);
+        Self { run, count: AtomicU64::new(1) }
+    }
+
+    fn next(&self) -> String {
+        format!("req_{:013x}{:06x}", self.run & 0x000f_ffff_ffff_ffff, self.count.fetch_add(1, Ordering::Relaxed))
+    }
+}

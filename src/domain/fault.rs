@@ -1,1 +1,137 @@
+//! What went wrong with one attempt, and whose fault it is: decided where the fault is born, never guessed later.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+/// How an attempt at one endpoint failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// No connection: name lookup, TCP, TLS or the outbound proxy.
+    Connect,
+    ConnectTimeout,
+    FirstByteTimeout,
+    IdleTimeout,
+    /// The request's whole time ran out while this endpoint was being tried.
+    CommitTimeout,
+    /// The connection broke: reset, closed early, or bytes that are no HTTP.
+    Transport,
+    /// A body whose content coding does not decode.
+    Decode,
+    /// A status that tells of the endpoint's own trouble.
+    Status,
+    /// 401, 402, 403, or a refusal over credit: the operator must act.
+    Credentials,
+    /// 429 or 529, as a status or as an error event.
+    Limited,
+    /// A refusal in a shape or over a thing that another endpoint may see differently.
+    Refused,
+    /// A 2xx answer that is not what was asked for.
+    NotAMessage,
+    /// A stream that broke its grammar or ended too early.
+    BrokenStream,
+    /// The stream's own `error` event.
+    ErrorEvent,
+    /// An answer beyond one of our caps.
+    TooLarge,
+}
+
+impl FaultKind {
+    /// The word for logs and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::FirstByteTimeout => "first_byte_timeout",
+            Self::IdleTimeout => "idle_timeout",
+            Self::CommitTimeout => "commit_timeout",
+            Self::Transport => "transport",
+            Self::Decode => "decode",
+            Self::Status => "status",
+            Self::Credentials => "credentials",
+            Self::Limited => "limited",
+            Self::Refused => "refused",
+            Self::NotAMessage => "not_a_message",
+            Self::BrokenStream => "broken_stream",
+            Self::ErrorEvent => "error_event",
+            Self::TooLarge => "too_large",
+        }
+    }
+
+    pub fn is_timeout(self) -> bool {
+        matches!(self, Self::ConnectTimeout | Self::FirstByteTimeout | Self::IdleTimeout | Self::CommitTimeout)
+    }
+
+    /// What the operator can do about it, for the message of a 502.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Connect | Self::ConnectTimeout => "check its url, the network and any outbound proxy",
+            Self::FirstByteTimeout | Self::IdleTimeout | Self::CommitTimeout => "it may be overloaded; try again",
+            Self::Transport | Self::Decode | Self::Status | Self::ErrorEvent => "try again; if it stays, ask its operator",
+            Self::Credentials => "check its auth_value and its account",
+            Self::Limited => "wait, or add an endpoint",
+            Self::Refused => "check the request",
+            Self::NotAMessage | Self::BrokenStream => "check its url and path_prefix; it does not speak Anthropic's format",
+            Self::TooLarge => "ask for less",
+        }
+    }
+}
+
+/// Whether an attempt counts against its endpoint's health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    Endpoint,
+    Nobody,
+}
+
+/// How far an attempt had got; decides whether a request that is not safe to repeat may move on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// No byte of the request can have arrived, or not all of its body.
+    NotDelivered,
+    /// The whole request may have arrived, and its answer was lost or is no answer.
+    Delivered,
+    /// The endpoint itself said that it did not do it: 4xx, 503, 529.
+    Declined,
+}
+
+/// An upstream's own whole answer: decoded, with the headers that go down to a client.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// One failed attempt.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub kind: FaultKind,
+    pub blame: Blame,
+    pub progress: Progress,
+    /// The fault in a sentence, without the endpoint's name. May quote the upstream, so it passes the redactor.
+    pub detail: String,
+    /// The upstream's own status, when its head arrived.
+    pub status: Option<StatusCode>,
+    /// What the upstream asked for: rest this long.
+    pub retry_after: Option<Duration>,
+    /// The answer that goes down when no endpoint has a better one.
+    pub relay: Option<Box<Answer>>,
+}
+
+impl Fault {
+    /// A fault of the endpoint's without any answer in hand.
+    pub fn new(kind: FaultKind, detail: impl Into<String>) -> Self {
+        let progress = match kind {
+            FaultKind::Connect | FaultKind::ConnectTimeout => Progress::NotDelivered,
+            _ => Progress::Delivered,
+        };
+        Self { kind, blame: Blame::Endpoint, progress, detail: detail.into(), status: None, retry_after: None, relay: None }
+    }
+
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = Some(status);
+        self
+    }
+}

@@ -1,1 +1,276 @@
+//! Which headers go up and which come down. Values are never touched; order is kept as far as `HeaderMap` keeps it.
 
+use std::time::{Duration, SystemTime};
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use super::endpoint::Auth;
+use super::secret::Secret;
+
+/// Headers between two neighbours only (RFC 9110 section 7.6.1, and the old names still met).
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The codings that we decode, and so may let an upstream use.
+const DECODED: [&str; 6] = ["gzip", "x-gzip", "br", "zstd", "deflate", "identity"];
+
+pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+/// The client's headers as they go to an endpoint: without hop-by-hop ones, framing, `Host` and `Expect`, with the
+/// endpoint's credential in place of both of the client's. `own` is our token: a passthrough endpoint never gets it.
+pub fn outbound(client: &HeaderMap, auth: &Auth, own: Option<&Secret>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(client.len() + 2);
+    let named = named_by_connection(client);
+    for (name, value) in client {
+        let dropped = is_hop_by_hop(name)
+            || named.contains(name)
+            || matches!(*name, header::HOST | header::EXPECT | header::CONTENT_LENGTH)
+            || (is_credential(name) && !passes(value, auth, own));
+        if dropped {
+            continue;
+        }
+        if *name == header::ACCEPT_ENCODING {
+            headers.append(name, limit_codings(value));
+        } else {
+            headers.append(name, value.clone());
+        }
+    }
+    if let Some((name, value)) = auth.header() {
+        headers.insert(name, value);
+    }
+    headers
+}
+
+/// An upstream's headers as they go down: without hop-by-hop ones and framing; the body's coding is named only while
+/// it still is coded.
+pub fn inbound(upstream: &HeaderMap, decoded: bool) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(upstream.len() + 1);
+    let named = named_by_connection(upstream);
+    for (name, value) in upstream {
+        let dropped = is_hop_by_hop(name)
+            || named.contains(name)
+            || *name == header::CONTENT_LENGTH
+            || (decoded && *name == header::CONTENT_ENCODING);
+        if !dropped {
+            headers.append(name, value.clone());
+        }
+    }
+    headers
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(&name.as_str())
+}
+
+fn is_credential(name: &HeaderName) -> bool {
+    *name == header::AUTHORIZATION || *name == X_API_KEY
+}
+
+fn passes(value: &HeaderValue, auth: &Auth, own: Option<&Secret>) -> bool {
+    *auth == Auth::Passthrough && !own.is_some_and(|own| own.matches(credential(value.as_bytes())))
+}
+
+/// The credential in an `x-api-key` or `Authorization` value: what stands behind `Bearer`, or all of it.
+pub fn credential(value: &[u8]) -> &[u8] {
+    match value.split_at_checked(7) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer ") => rest.trim_ascii(),
+        _ => value.trim_ascii(),
+    }
+}
+
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(header::CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
+}
+
+/// The client's own codings without those that we could not decode; untouched when there are none of those.
+fn limit_codings(value: &HeaderValue) -> HeaderValue {
+    let text = value.to_str().unwrap_or_default();
+    let known = |coding: &&str| {
+        let name = coding.split(';').next().unwrap_or_default().trim();
+        DECODED.iter().any(|decoded| name.eq_ignore_ascii_case(decoded))
+    };
+    if !text.is_empty() && text.split(',').all(|coding| known(&coding)) {
+        return value.clone();
+    }
+    let kept: Vec<&str> = text.split(',').filter(known).map(str::trim).collect();
+    let limited = if kept.is_empty() { "identity".to_owned() } else { kept.join(", ") };
+    HeaderValue::try_from(limited).unwrap_or(HeaderValue::from_static("identity"))
+}
+
+/// How long `retry-after` asks to wait: seconds, or until a date. `None` for anything else.
+pub fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok().map(|wait| Duration::from_secs(wait.as_secs_f64().ceil() as u64));
+    }
+    let at = http_date(text)?;
+    // Rounded up: a client that comes a moment early is limited again.
+    let wait = at.duration_since(wall).unwrap_or_default();
+    Some(Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7; the two obsolete forms are not read).
+fn http_date(text: &str) -> Option<SystemTime> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut parts = text.split_once(", ")?.1.split(' ');
+    let day: i64 = parts.next()?.parse().ok()?;
+    let month = parts.next()?;
+    let month = i64::try_from(MONTHS.iter().position(|m| *m == month)?).ok()? + 1;
+    let year: i64 = parts.next()?.parse().ok().filter(|year| (1970..10_000).contains(year))?;
+    let mut clock = parts.next()?.split(':').map(|n| n.parse::<i64>().ok().filter(|n| (0..=60).contains(n)));
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    if parts.next() != Some("GMT") || parts.next().is_some() || clock.next().is_some() || !(1..=31).contains(&day) {
+        return None;
+    }
+    // Days since 1970 by Howard Hinnant's civil-from-days, with the year starting in March.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
+    let seconds = u64::try_from(days * 86_400 + hour * 3600 + minute * 60 + second).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// The media type of a body, lower case and without parameters; empty when none is named.
+pub fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(n, v)| (n.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(v.as_bytes()).unwrap())).collect()
+    }
+
+    fn lines(headers: &HeaderMap) -> Vec<String> {
+        headers.iter().map(|(n, v)| format!("{n}: {}", String::from_utf8_lossy(v.as_bytes()))).collect()
+    }
+
+    fn key(value: &str) -> Auth {
+        Auth::ApiKey(Secret::new(value))
+    }
+
+    #[test]
+    fn end_to_end_headers_go_up_in_order_and_untouched() {
+        let client = map(&[
+            ("anthropic-beta", "a,b ,c"),
+            ("x-unknown", "caf\u{e9}"),
+            ("anthropic-version", "2023-06-01"),
+            ("x-claude-code-session-id", "s"),
+            ("cookie", "a=b"),
+            ("accept-encoding", "gzip,  deflate;q=0.5, br, zstd"),
+            ("x-twice", "1"),
+            ("x-twice", "2"),
+        ]);
+        assert_eq!(lines(&outbound(&client, &Auth::Passthrough, None)), lines(&client));
+    }
+
+    #[test]
+    fn hop_by_hop_headers_framing_and_host_stay_here() {
+        let client = map(&[
+            ("connection", "keep-alive, X-Hop"),
+            ("connection", "x-hop-two"),
+            ("x-hop", "1"),
+            ("x-hop-two", "2"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("proxy-authorization", "Basic x"),
+            ("te", "trailers"),
+            ("trailer", "x"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("host", "localhost"),
+            ("expect", "100-continue"),
+            ("content-length", "5"),
+            ("x-stays", "yes"),
+        ]);
+        assert_eq!(lines(&outbound(&client, &Auth::Passthrough, None)), ["x-stays: yes"]);
+    }
+
+    #[test]
+    fn both_credentials_are_replaced_by_the_endpoints_own() {
+        let client = map(&[("x-api-key", "tok"), ("authorization", "Bearer tok"), ("x", "1")]);
+        assert_eq!(lines(&outbound(&client, &key("sk-up"), None)), ["x: 1", "x-api-key: sk-up"]);
+        let bearer = Auth::Bearer(Secret::new("sk-up"));
+        assert_eq!(lines(&outbound(&client, &bearer, None)), ["x: 1", "authorization: Bearer sk-up"]);
+    }
+
+    #[test]
+    fn passthrough_drops_only_what_holds_our_own_token() {
+        let own = Secret::new("ours");
+        let client = map(&[("x-api-key", "ours"), ("authorization", "Bearer theirs")]);
+        assert_eq!(lines(&outbound(&client, &Auth::Passthrough, Some(&own))), ["authorization: Bearer theirs"]);
+        let client = map(&[("authorization", "bearer  ours"), ("x-api-key", "theirs")]);
+        assert_eq!(lines(&outbound(&client, &Auth::Passthrough, Some(&own))), ["x-api-key: theirs"]);
+    }
+
+    #[test]
+    fn an_upstream_may_use_only_codings_that_we_decode() {
+        for (sent, expected) in [
+            ("gzip, br, zstd, deflate", "gzip, br, zstd, deflate"),
+            ("gzip;q=1.0,snappy", "gzip;q=1.0"),
+            ("compress", "identity"),
+            ("*", "identity"),
+            ("GZIP, *;q=0", "GZIP"),
+        ] {
+            let up = outbound(&map(&[("accept-encoding", sent)]), &Auth::Passthrough, None);
+            assert_eq!(up[header::ACCEPT_ENCODING], expected, "{sent}");
+        }
+        assert!(outbound(&HeaderMap::new(), &Auth::Passthrough, None).is_empty());
+    }
+
+    #[test]
+    fn an_answers_framing_and_connection_headers_stay_behind() {
+        let upstream = map(&[
+            ("request-id", "req_1"),
+            ("connection", "close, x-internal"),
+            ("x-internal", "1"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "9"),
+            ("content-encoding", "gzip"),
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=2"),
+        ]);
+        let whole = ["request-id: req_1", "set-cookie: a=1", "set-cookie: b=2"];
+        assert_eq!(lines(&inbound(&upstream, true)), whole);
+        assert!(inbound(&upstream, false).contains_key(header::CONTENT_ENCODING));
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777); // Sun, 06 Nov 1994 08:49:37 GMT
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("30", Some(30)),
+            (" 7 ", Some(7)),
+            ("1.2", Some(2)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("Tue, 29 Feb 2000 00:00:00 GMT", Some(951_782_400 - 784_111_777)),
+            ("-5", None),
+            ("soon", None),
+            ("Sun, 06 Foo 1994 08:50:37 GMT", None),
+            ("Sun, 06 Nov 1994 08:50:37 CET", None),
+            ("NaN", None),
+            ("99999999999999999999999", None),
+        ] {
+            let headers = map(&[("retry-after", text)]);
+            assert_eq!(retry_after(&headers, wall).map(|d| d.as_secs()), expected, "{text}");
+        }
+    }
+}

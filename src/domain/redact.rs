@@ -1,1 +1,345 @@
+//! Takes credentials out of text: by value wherever they stand, and by the name of the header that carries them.
 
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use http::{HeaderMap, header};
+use memchr::memmem::Finder;
+
+use super::secret::Secret;
+
+/// What stands where a credential stood.
+pub const REDACTED: &str = "[redacted]";
+
+/// Shorter values are ordinary words: replacing them would spoil every text. Only header names hide those.
+const SHORTEST: usize = 4;
+/// A cookie's value below this is a flag or a number, not a session.
+const SHORTEST_COOKIE: usize = 8;
+
+/// Knows secrets by value, each also as JSON and percent-encoding write it. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Redactor(Arc<Known>);
+
+#[derive(Default)]
+struct Known {
+    secrets: Vec<Secret>,
+    needles: Vec<Finder<'static>>,
+    longest: usize,
+}
+
+impl Redactor {
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+        Self::default().with(secrets)
+    }
+
+    /// This one and more: itself, when it knows them all already.
+    pub fn with<'a>(&self, more: impl IntoIterator<Item = &'a Secret>) -> Self {
+        let mut unknown: Vec<&Secret> = Vec::new();
+        for secret in more {
+            let usable = secret.expose().len() >= SHORTEST;
+            if usable && !self.0.secrets.contains(secret) && !unknown.contains(&secret) {
+                unknown.push(secret);
+            }
+        }
+        if unknown.is_empty() {
+            return self.clone();
+        }
+        let mut known =
+            Known { secrets: self.0.secrets.clone(), needles: self.0.needles.clone(), longest: self.0.longest };
+        for secret in unknown {
+            known.secrets.push(secret.clone());
+            for form in forms(secret.expose()) {
+                known.longest = known.longest.max(form.len());
+                known.needles.push(Finder::new(form.as_bytes()).into_owned());
+            }
+        }
+        Self(Arc::new(known))
+    }
+
+    /// For a reload: what was a secret before stays one.
+    pub fn with_previous(&self, previous: &Self) -> Self {
+        self.with(&previous.0.secrets)
+    }
+
+    /// Bytes of the longest form of any secret: a text cut anywhere needs so many more to show a secret at its border.
+    pub fn longest(&self) -> usize {
+        self.0.longest
+    }
+
+    pub fn finds_in(&self, text: &[u8]) -> bool {
+        self.0.needles.iter().any(|needle| needle.find(text).is_some())
+    }
+
+    /// Borrowed when there is nothing to replace.
+    pub fn redact_bytes<'t>(&self, text: &'t [u8], extra: &[Secret]) -> Cow<'t, [u8]> {
+        if extra.is_empty() {
+            self.redact_head(text, text.len())
+        } else {
+            self.with(extra).redact_head(text, text.len())
+        }
+    }
+
+    /// Borrowed when there is nothing to replace.
+    pub fn redact_str<'t>(&self, text: &'t str, extra: &[Secret]) -> Cow<'t, str> {
+        match self.redact_bytes(text.as_bytes(), extra) {
+            Cow::Borrowed(_) => Cow::Borrowed(text),
+            // A secret is text, so it begins and ends at character boundaries and what is left is text.
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        }
+    }
+
+    /// The first `keep` bytes of `text`; a secret that begins before the border and ends behind it is replaced as a whole.
+    pub fn redact_head<'t>(&self, text: &'t [u8], keep: usize) -> Cow<'t, [u8]> {
+        let keep = keep.min(text.len());
+        let spans = self.spans(text);
+        if spans.is_empty() {
+            return Cow::Borrowed(&text[..keep]);
+        }
+        let mut clean = Vec::with_capacity(keep);
+        let mut done = 0;
+        for span in spans.into_iter().take_while(|span| span.start < keep) {
+            clean.extend_from_slice(&text[done..span.start]);
+            clean.extend_from_slice(REDACTED.as_bytes());
+            done = span.end;
+        }
+        clean.extend_from_slice(text.get(done..keep).unwrap_or_default());
+        Cow::Owned(clean)
+    }
+
+    /// Where secrets stand, in order. Overlapping ones are one span, so that no tail of the longer one is left.
+    fn spans(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        for needle in &self.0.needles {
+            let mut from = 0;
+            while let Some(at) = text.get(from..).and_then(|rest| needle.find(rest)) {
+                let start = from + at;
+                add(&mut found, start..start + needle.needle().len());
+                from = start + 1;
+            }
+        }
+        found.sort_unstable_by_key(|span| span.start);
+        let mut merged = Vec::with_capacity(found.len());
+        for span in found {
+            add(&mut merged, span);
+        }
+        merged
+    }
+}
+
+/// Adds a span that begins no earlier than the last one, or makes that one longer.
+fn add(spans: &mut Vec<Range<usize>>, span: Range<usize>) {
+    match spans.last_mut() {
+        Some(last) if last.start <= span.start && span.start < last.end => last.end = last.end.max(span.end),
+        _ => spans.push(span),
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Redactor({} secrets)", self.0.secrets.len())
+    }
+}
+
+/// The ways in which text may hold this value, without doubles; for most keys that is one.
+fn forms(value: &str) -> Vec<String> {
+    let json = json_escaped(value);
+    let percent = percent_encoded(value, b"-_.~", b"0123456789ABCDEF");
+    let mut forms = vec![
+        value.to_owned(),
+        json_escaped(&json),
+        json.replace('/', "\\/"),
+        json,
+        percent_encoded(value, b"-_.~!*'()", b"0123456789ABCDEF"),
+        percent.replace("%20", "+"),
+        percent_encoded(value, b"-_.~", b"0123456789abcdef"),
+        percent,
+    ];
+    forms.sort_unstable();
+    forms.dedup();
+    forms
+}
+
+fn json_escaped(value: &str) -> String {
+    let quoted = serde_json::Value::from(value).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// Letters, digits and `marks` stay as they are.
+fn percent_encoded(value: &str, marks: &[u8], digits: &[u8; 16]) -> String {
+    let digit = |value: u8| char::from(digits[usize::from(value)]);
+    let mut encoded = String::with_capacity(value.len() * 3);
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || marks.contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    encoded
+}
+
+/// Whether a header of this (lower-case) name holds a credential. `…-tokens-…` counts tokens and holds none.
+pub fn is_secret_header(name: &str) -> bool {
+    const PART: [&str; 7] = ["authorization", "cookie", "secret", "api-key", "apikey", "password", "credential"];
+    // Asked for every header of every request: each of those words, and `token`, has one of these pairs in it.
+    let may_be = |pair: &[u8]| matches!(pair, [b'k' | b'w' | b'z', _] | [b'c', b'r']);
+    name.as_bytes().windows(2).any(may_be)
+        && (PART.iter().any(|part| name.contains(part))
+            || name.split('-').any(|word| word.contains("token") && word != "tokens"))
+}
+
+/// What a client presented as its credentials, for the redactor: keys, tokens, cookies.
+pub fn presented(headers: &HeaderMap) -> Vec<Secret> {
+    let texts = |name| headers.get_all(name).iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
+    let mut found: Vec<Secret> = Vec::new();
+    let mut note = |value: &str| {
+        if !value.is_empty() && !found.iter().any(|known| known.expose() == value) {
+            found.push(Secret::new(value));
+        }
+    };
+    for value in texts(header::AUTHORIZATION).chain(texts(header::PROXY_AUTHORIZATION)) {
+        note(value.split_once(' ').map_or(value, |(_scheme, rest)| rest).trim());
+    }
+    texts(http::HeaderName::from_static("x-api-key")).for_each(|value| note(value.trim()));
+    for pair in texts(header::COOKIE).flat_map(|value| value.split(';')) {
+        let value = pair.split_once('=').map_or(pair, |(_name, value)| value).trim();
+        if value.len() >= SHORTEST_COOKIE {
+            note(value);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn redactor(values: &[&str]) -> Redactor {
+        Redactor::new(&values.iter().map(|value| Secret::new(*value)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn every_occurrence_is_replaced_and_clean_text_is_borrowed() {
+        let redactor = redactor(&["sk-one", "two-key"]);
+        assert_eq!(
+            redactor.redact_str("a sk-one, two-key sk-onesk-one.", &[]),
+            "a [redacted], [redacted] [redacted][redacted]."
+        );
+        assert!(matches!(redactor.redact_str("nothing here", &[]), Cow::Borrowed("nothing here")));
+        assert!(matches!(redactor.redact_bytes(b"\xff\xfe", &[]), Cow::Borrowed(_)));
+        assert_eq!(redactor.redact_bytes(b"\xffsk-one\xfe", &[]).as_ref(), b"\xff[redacted]\xfe");
+    }
+
+    #[test]
+    fn of_prefixes_and_overlaps_no_tail_is_left() {
+        assert_eq!(
+            redactor(&["sk-abc", "sk-abc-long"]).redact_str("x sk-abc-long y sk-abc", &[]),
+            "x [redacted] y [redacted]"
+        );
+        assert_eq!(redactor(&["ABCD", "CDEF"]).redact_str("-ABCDEF-", &[]), "-[redacted]-");
+        assert_eq!(redactor(&["ABAB"]).redact_str("-ABABAB-", &[]), "-[redacted]-");
+        assert_eq!(redactor(&["BCDE", "ABCDEF"]).redact_str("-ABCDEF-", &[]), "-[redacted]-");
+    }
+
+    #[test]
+    fn encoded_forms_are_found() {
+        let redactor = redactor(&["k/e+y=\"\\ü"]);
+        for text in [
+            r#"{"a":"k/e+y=\"\\ü"}"#,
+            r#"{"a":"k\/e+y=\"\\ü"}"#,
+            r#"{"partial_json":"{\"a\":\"k/e+y=\\\"\\\\ü\"}"}"#,
+            "/v1/x?k=k%2Fe%2By%3D%22%5C%C3%BC",
+            "/v1/x?k=k%2fe%2by%3d%22%5c%c3%bc",
+            "k=k%2Fe%2By%3D%22%5C%C3%BC&a=b+c",
+        ] {
+            let clean = redactor.redact_str(text, &[]);
+            assert!(clean.contains(REDACTED) && !clean.contains("ü") && !clean.contains("%3"), "{clean}");
+        }
+    }
+
+    #[test]
+    fn extra_and_previous_secrets_count_and_short_ones_do_not() {
+        let old = redactor(&["old-key", "abc"]);
+        let new = redactor(&["new-key"]).with_previous(&old);
+        assert_eq!(new.redact_str("old-key new-key abc", &[]), "[redacted] [redacted] abc");
+        assert_eq!(new.redact_str("mine", &[Secret::new("mine")]), REDACTED);
+        assert_eq!(new.redact_str("mine", &[]), "mine");
+        assert_eq!(new.longest(), 7);
+        assert_eq!(format!("{new:?}"), "Redactor(2 secrets)");
+    }
+
+    #[test]
+    fn a_secret_across_the_border_is_replaced_as_a_whole() {
+        let redactor = redactor(&["0123456789"]);
+        let text = b"ab 0123456789 cd";
+        assert_eq!(redactor.redact_head(text, 5).as_ref(), b"ab [redacted]");
+        assert_eq!(redactor.redact_head(text, 3).as_ref(), b"ab ");
+        assert_eq!(redactor.redact_head(text, 14).as_ref(), b"ab [redacted] ");
+    }
+
+    #[test]
+    fn header_names_tell_credentials_from_counts() {
+        for name in [
+            "authorization",
+            "proxy-authorization",
+            "x-api-key",
+            "cookie",
+            "set-cookie",
+            "x-amz-security-token",
+            "x-csrf-token",
+            "token",
+            "x-accesstoken",
+            "api-key",
+            "x-apikey",
+            "x-client-secret",
+            "x-password",
+            "x-credential-id",
+        ] {
+            assert!(is_secret_header(name), "{name}");
+        }
+        for name in [
+            "anthropic-ratelimit-tokens-limit",
+            "anthropic-ratelimit-input-tokens-remaining",
+            "x-max-tokens",
+            "anthropic-beta",
+            "content-type",
+            "request-id",
+            "x-stainless-lang",
+            "user-agent",
+        ] {
+            assert!(!is_secret_header(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn presented_credentials_come_without_scheme_or_name() {
+        let mut headers = HeaderMap::new();
+        headers.append("authorization", HeaderValue::from_static("Bearer tok-1"));
+        headers.append("x-api-key", HeaderValue::from_static("tok-1"));
+        headers.append("x-api-key", HeaderValue::from_static("key-2"));
+        headers.append("cookie", HeaderValue::from_static("lang=en; session=abcdefgh12"));
+        let values: Vec<_> = presented(&headers).iter().map(|secret| secret.expose().to_owned()).collect();
+        assert_eq!(values, ["tok-1", "key-2", "abcdefgh12"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_secret_survives(parts in prop::collection::vec("[a-cXYZ]{0,6}", 0..20), secrets in prop::collection::vec("[XYZ]{4,9}", 1..5)) {
+            let secrets: Vec<Secret> = secrets.into_iter().map(Secret::new).collect();
+            let mut text = parts.concat();
+            for (at, secret) in secrets.iter().enumerate() {
+                text.insert_str(text.len() * at / secrets.len(), secret.expose());
+            }
+            let redactor = Redactor::new(&secrets);
+            for keep in [0, text.len() / 2, text.len()] {
+                let clean = redactor.redact_head(text.as_bytes(), keep);
+                prop_assert!(!redactor.finds_in(&clean));
+            }
+        }
+    }
+}

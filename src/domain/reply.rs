@@ -1,1 +1,211 @@
+//! The errors that we answer ourselves, all in Anthropic's format: made here and nowhere else.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use super::failover::{self, Conclusion};
+use super::fault::{Answer, Fault};
+
+/// An error of our own making.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub status: StatusCode,
+    /// One of Anthropic's error types, such as `api_error`.
+    pub kind: &'static str,
+    pub message: String,
+    /// Whether to tell the client that trying again is useless.
+    pub hopeless: bool,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { status, kind, message: message.into(), hopeless: false }
+    }
+
+    pub fn unauthenticated() -> Self {
+        let message = "This is claude-proxy, and the credential you sent is not its server.auth_token. \
+                       Set ANTHROPIC_AUTH_TOKEN to it (claude-proxy env prints what to set).";
+        Self::new(StatusCode::UNAUTHORIZED, "authentication_error", message)
+    }
+
+    pub fn foreign(what: &str) -> Self {
+        let message = format!(
+            "claude-proxy has no auth_token and so serves only programs on this machine: a foreign {what} was refused. \
+             Set server.auth_token to allow it."
+        );
+        Self::new(StatusCode::FORBIDDEN, "permission_error", message)
+    }
+
+    pub fn not_found(path: &str) -> Self {
+        let message = format!("claude-proxy serves /v1/* here, there is no {path}. ANTHROPIC_BASE_URL must not have a path.");
+        Self::new(StatusCode::NOT_FOUND, "not_found_error", message)
+    }
+
+    pub fn too_large(limit: u64) -> Self {
+        let message = format!("The request's body is larger than claude-proxy's server.max_body of {limit} bytes.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
+    }
+
+    pub fn slow_body() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout_error", "The request's body stopped coming.")
+    }
+
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
+    }
+
+    pub fn nothing_enabled() -> Self {
+        let message = "All endpoints of claude-proxy are disabled. Enable one in its config.yaml.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message)
+    }
+
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "api_error", "claude-proxy failed on this request; its log says more.")
+    }
+
+    /// The whole answer, but for its `request-id` header.
+    pub fn answer(&self, request_id: &str) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self.hopeless {
+            headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        }
+        Answer { status: self.status, headers, body: error_body(self.kind, &self.message, Some(request_id)) }
+    }
+}
+
+/// One endpoint's fault, for the message that names them all.
+pub struct Tried<'a> {
+    pub endpoint: &'a str,
+    pub fault: &'a Fault,
+}
+
+/// What goes down when no endpoint is left: somebody's answer, or a problem of ours.
+pub fn concluded(tried: &[Tried<'_>], faults: &[Fault], request_id: &str) -> Answer {
+    let problem = match failover::conclude(faults) {
+        Conclusion::Relay(i) => match &faults[i].relay {
+            Some(answer) => return (**answer).clone(),
+            None => Problem::new(StatusCode::BAD_GATEWAY, "api_error", all_faults(tried)),
+        },
+        Conclusion::Limited { fault, retry_after } => return limited(&faults[fault], retry_after, request_id),
+        Conclusion::Busy => {
+            let message = format!("Every endpoint is limited or failing. {}", all_faults(tried));
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message)
+        }
+        Conclusion::TimedOut => Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout_error", all_faults(tried)),
+        Conclusion::BadGateway { hopeless } => {
+            let problem = Problem::new(StatusCode::BAD_GATEWAY, "api_error", all_faults(tried));
+            Problem { hopeless, ..problem }
+        }
+    };
+    problem.answer(request_id)
+}
+
+/// A POST of a batch or a file whose answer was lost: it may have been done, so it is not sent twice.
+pub fn lost(tried: &[Tried<'_>], request_id: &str) -> Answer {
+    let message = format!(
+        "The request may have been carried out, but its answer was lost, and it is not safe to send twice. {}",
+        all_faults(tried)
+    );
+    Problem::new(StatusCode::BAD_GATEWAY, "api_error", message).answer(request_id)
+}
+
+fn limited(fault: &Fault, retry_after: Option<Duration>, request_id: &str) -> Answer {
+    let status = fault.status.unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+    let mut answer = fault.relay.as_deref().cloned().unwrap_or_else(|| {
+        let kind = if status == StatusCode::TOO_MANY_REQUESTS { "rate_limit_error" } else { "overloaded_error" };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Answer { status, headers, body: error_body(kind, &fault.detail, Some(request_id)) }
+    });
+    answer.headers.remove(header::RETRY_AFTER);
+    if let Some(wait) = retry_after {
+        answer.headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+    }
+    answer
+}
+
+fn all_faults(tried: &[Tried<'_>]) -> String {
+    let each = tried.iter().map(|t| format!("{}: {} ({})", t.endpoint, t.fault.detail, t.fault.kind.remedy()));
+    format!("No endpoint could answer. {}.", each.collect::<Vec<_>>().join("; "))
+}
+
+/// `{"type":"error","error":{"type","message"},"request_id"}`
+pub fn error_body(kind: &str, message: &str, request_id: Option<&str>) -> Bytes {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        r#type: &'a str,
+        error: Inner<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request_id: Option<&'a str>,
+    }
+    #[derive(Serialize)]
+    struct Inner<'a> {
+        r#type: &'a str,
+        message: &'a str,
+    }
+    let body = Body { r#type: "error", error: Inner { r#type: kind, message }, request_id };
+    serde_json::to_vec(&body).unwrap_or_default().into()
+}
+
+/// The status that Anthropic gives an error type, for an error that came as a stream's event. `None`: nothing that a
+/// client could act on, or a login prompt that it must not see.
+pub fn status_of_event(kind: &str) -> Option<StatusCode> {
+    let status = match kind {
+        "invalid_request_error" => 400,
+        "not_found_error" => 404,
+        "request_too_large" => 413,
+        "rate_limit_error" => 429,
+        "overloaded_error" => 529,
+        _ => return None,
+    };
+    StatusCode::from_u16(status).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fault::FaultKind;
+
+    fn body(answer: &Answer) -> serde_json::Value {
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+
+    #[test]
+    fn a_502_names_each_endpoint_its_fault_and_what_to_do() {
+        let faults = [Fault::new(FaultKind::Credentials, "it answered 401"), Fault::new(FaultKind::Connect, "refused")];
+        let tried = [Tried { endpoint: "a", fault: &faults[0] }, Tried { endpoint: "b", fault: &faults[1] }];
+        let answer = concluded(&tried, &faults, "req_1");
+        assert_eq!(answer.status, StatusCode::BAD_GATEWAY);
+        assert!(!answer.headers.contains_key("x-should-retry"));
+        let body = body(&answer);
+        assert_eq!((body["type"].as_str(), body["error"]["type"].as_str()), (Some("error"), Some("api_error")));
+        assert_eq!(body["request_id"], "req_1");
+        let message = body["error"]["message"].as_str().unwrap();
+        for part in ["a: it answered 401", "check its auth_value", "b: refused", "check its url"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn bad_keys_everywhere_are_not_worth_a_retry() {
+        let faults = [Fault::new(FaultKind::Credentials, "401")];
+        let answer = concluded(&[Tried { endpoint: "a", fault: &faults[0] }], &faults, "r");
+        assert_eq!(answer.headers["x-should-retry"], "false");
+    }
+
+    #[test]
+    fn a_limit_keeps_its_status_and_names_only_a_wait_that_was_named() {
+        let overloaded = Fault::new(FaultKind::Limited, "busy").with_status(StatusCode::from_u16(529).unwrap());
+        let answer = concluded(&[], std::slice::from_ref(&overloaded), "r");
+        assert_eq!(answer.status.as_u16(), 529);
+        assert_eq!(body(&answer)["error"]["type"], "overloaded_error");
+        assert!(!answer.headers.contains_key(header::RETRY_AFTER));
+
+        let wait = Fault { retry_after: Some(Duration::from_secs(7)), ..overloaded };
+        assert_eq!(concluded(&[], &[wait], "r").headers[header::RETRY_AFTER], "7");
+    }
+}

@@ -1,7 +1,11 @@
 //! One client request as it is logged: a line of `requests-YYYY-MM-DD.jsonl`.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
+use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 pub use crate::domain::message::Usage;
@@ -9,30 +13,37 @@ pub use crate::domain::message::Usage;
 /// The version that this program writes into `v`.
 pub const RECORD_VERSION: u32 = 1;
 
+/// No field of it holds a credential once it is written; [`crate::logs`] sees to that.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RequestRecord {
+    /// [`RECORD_VERSION`] of the program that wrote it.
     pub v: u32,
     /// The `request-id` that the client saw.
     pub id: String,
-    /// When the request's head arrived: RFC 3339, milliseconds, local offset.
+    /// When the request's head arrived, as [`record_time`] writes it.
     pub time: String,
     pub method: String,
-    /// Path and query as the client sent them.
+    /// Path and query as the client sent them, credentials replaced.
     pub path: String,
+    /// What the request asked for.
     pub model: Option<String>,
     /// Whether the request asked for a stream.
     pub stream: bool,
+    /// By which requests keep to one endpoint.
     pub session: Option<String>,
     /// What the client got; 499 when it left before anything went down.
     pub status: u16,
     pub ending: Ending,
     /// The endpoint whose answer went down, or the last one tried.
     pub endpoint: Option<String>,
+    /// From the request's head to the end of the answer.
     pub duration_ms: u64,
     /// From the request's head to the first byte that went down.
     pub first_byte_ms: Option<u64>,
+    /// In order; the last one gave the answer, if there was one.
     pub attempts: Vec<AttemptRecord>,
+    /// As the answer told it.
     pub usage: Option<Usage>,
     pub request: Exchanged,
     pub response: Exchanged,
@@ -40,6 +51,7 @@ pub struct RequestRecord {
     pub error: Option<String>,
 }
 
+/// How the request ended for the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
@@ -52,9 +64,11 @@ pub enum Ending {
     Failed,
     /// The answer broke after bytes had gone down.
     Cut,
+    /// The client left before the answer was whole.
     ClientGone,
 }
 
+/// One endpoint tried for a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AttemptRecord {
@@ -77,7 +91,7 @@ pub struct AttemptRecord {
 pub struct Exchanged {
     /// Lower-case names; repeated ones joined by `, `.
     pub headers: BTreeMap<String, String>,
-    /// Text, or base64 when `encoding` says so; absent when bodies are not logged.
+    /// Text (of a stream, its events as they were), or base64 when `encoding` says so; absent when bodies are not logged.
     pub body: Option<String>,
     /// `base64` for a body that is not text.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,4 +100,42 @@ pub struct Exchanged {
     pub size: u64,
     /// Whether `body` is only the beginning.
     pub truncated: bool,
+}
+
+/// A time as records show it: RFC 3339 with milliseconds and the local offset.
+pub fn record_time(time: SystemTime) -> String {
+    record_time_in(&TimeZone::system(), time)
+}
+
+fn record_time_in(zone: &TimeZone, time: SystemTime) -> String {
+    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+    PRINTER.timestamp_with_offset_to_string(&time, zone.to_offset(time))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::tz::Offset;
+
+    use super::*;
+
+    #[test]
+    fn times_have_milliseconds_and_an_offset() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_micros(1_773_057_600_050_999);
+        let at = |seconds| record_time_in(&TimeZone::fixed(Offset::from_seconds(seconds).unwrap()), time);
+        assert_eq!(at(8 * 3600), "2026-03-09T20:00:00.050+08:00");
+        assert_eq!(at(-(3 * 3600 + 1800)), "2026-03-09T08:30:00.050-03:30");
+        assert_eq!(at(0), "2026-03-09T12:00:00.050+00:00");
+        assert_eq!(record_time_in(&TimeZone::UTC, SystemTime::UNIX_EPOCH), "1970-01-01T00:00:00.000+00:00");
+        assert_eq!(record_time(time).parse::<Timestamp>().unwrap().as_millisecond(), 1_773_057_600_050);
+    }
+
+    #[test]
+    fn a_reader_takes_what_it_does_not_know_and_does_without_what_is_missing() {
+        let record: RequestRecord =
+            serde_json::from_str(r#"{"id":"a","new":[1],"ending":"cut","request":{"size":3}}"#).unwrap();
+        assert_eq!((record.id.as_str(), record.ending, record.request.size), ("a", Ending::Cut, 3));
+    }
 }

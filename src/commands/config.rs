@@ -1,0 +1,64 @@
+//! `config check | path | show | schema`.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{CommandError, Exit, note, print, print_json};
+use crate::cli::ConfigCommand;
+use crate::config::{self, Config, locate, process_environment, schema};
+
+pub fn run(explicit: Option<&Path>, command: &ConfigCommand) -> Result<Exit, CommandError> {
+    match command {
+        ConfigCommand::Check(args) => check(explicit, args.json)?,
+        ConfigCommand::Path(args) => path(explicit, args.json)?,
+        ConfigCommand::Show(args) => show(explicit, args.json)?,
+        ConfigCommand::Schema => print_json(&schema::schema())?,
+    }
+    Ok(Exit::Fine)
+}
+
+fn check(explicit: Option<&Path>, as_json: bool) -> Result<(), CommandError> {
+    let config = Config::load(explicit)?;
+    let warnings = config.warnings();
+    let enabled = config.endpoints.iter().filter(|endpoint| endpoint.enabled).count();
+    if as_json {
+        let endpoints = config.endpoints.len();
+        let file = &config.file;
+        let told = json!({
+            "ok": true, "file": file, "endpoints": endpoints, "enabled": enabled, "warnings": warnings,
+        });
+        return print_json(&told);
+    }
+    for warning in &warnings {
+        note(&format!("warning: {warning}"));
+    }
+    let file = config.file.as_ref().map_or("the built-in default".to_owned(), |file| file.display().to_string());
+    print(&format!("{file}: fine, {}", counted(config.endpoints.len(), enabled)))
+}
+
+fn counted(all: usize, enabled: usize) -> String {
+    let plural = if all == 1 { "" } else { "s" };
+    format!("{all} endpoint{plural}, {enabled} enabled")
+}
+
+fn path(explicit: Option<&Path>, as_json: bool) -> Result<(), CommandError> {
+    let located = locate(explicit, &process_environment)?;
+    if as_json {
+        return print_json(&json!({ "path": located.file, "why": located.why.to_string() }));
+    }
+    note(&located.why.to_string());
+    match located.file {
+        Some(file) => print(&std::path::absolute(&file).unwrap_or(file).display().to_string()),
+        None => Ok(()),
+    }
+}
+
+fn show(explicit: Option<&Path>, as_json: bool) -> Result<(), CommandError> {
+    let shown = Config::load(explicit)?.shown();
+    if as_json {
+        return print_json(&shown);
+    }
+    let yaml = config::to_yaml(&shown).map_err(std::io::Error::other)?;
+    print(&yaml)
+}

@@ -1,0 +1,156 @@
+//! `env`: what Claude Code needs to talk to this proxy. The one place where our own token is printed, because that
+//! is what was asked for.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::{CommandError, Exit, note, print, print_json};
+use crate::cli::{EnvArgs, EnvShell};
+use crate::config::{Server, load_server};
+
+type Variables = Vec<(&'static str, String)>;
+
+pub fn run(explicit: Option<&Path>, args: &EnvArgs) -> Result<Exit, CommandError> {
+    let server = load_server(explicit)?;
+    if server.port == 0 {
+        let message = "server.port is 0, so the port is known only while the proxy runs";
+        return Err(CommandError::failed("port_unknown", message, "give server.port a number, such as 8080"));
+    }
+    if server.auth_token.is_none() {
+        note("no auth_token is configured: ANTHROPIC_AUTH_TOKEN is left out, and the client's own login stays in use");
+    }
+    let variables = variables(&server, &|name| std::env::var(name).ok());
+    if args.json {
+        print_json(&object(&variables))?;
+    } else if args.claude_settings {
+        print_json(&json!({ "env": object(&variables) }))?;
+    } else {
+        let shell = args.shell.unwrap_or_else(|| own_shell(std::env::var("SHELL").ok().as_deref()));
+        let lines: Vec<String> = variables.iter().map(|(name, value)| assignment(shell, name, value)).collect();
+        print(&lines.join("\n"))?;
+    }
+    Ok(Exit::Fine)
+}
+
+fn variables(server: &Server, env: &dyn Fn(&str) -> Option<String>) -> Variables {
+    let host = reachable(&server.host);
+    let mut variables = vec![("ANTHROPIC_BASE_URL", format!("http://{host}:{}", server.port))];
+    if let Some(token) = &server.auth_token {
+        variables.push(("ANTHROPIC_AUTH_TOKEN", token.expose().to_owned()));
+    }
+    let upper = env("NO_PROXY");
+    // Many clients read the lower-case name first: where it is set, the other one alone would do nothing.
+    if let Some(lower) = env("no_proxy") {
+        variables.push(("NO_PROXY", without_proxy(upper.as_deref().unwrap_or(&lower), &host)));
+        variables.push(("no_proxy", without_proxy(&lower, &host)));
+    } else {
+        variables.push(("NO_PROXY", without_proxy(upper.as_deref().unwrap_or_default(), &host)));
+    }
+    variables
+}
+
+/// Where a client on this machine finds a listener on `host`.
+fn reachable(host: &str) -> String {
+    match host.parse() {
+        Ok(IpAddr::V4(address)) if address.is_unspecified() => "127.0.0.1".to_owned(),
+        Ok(IpAddr::V6(address)) if address.is_unspecified() => "[::1]".to_owned(),
+        Ok(IpAddr::V6(address)) => format!("[{address}]"),
+        _ => host.to_owned(),
+    }
+}
+
+/// The existing list with this machine, and the proxy's own address, added.
+fn without_proxy(existing: &str, host: &str) -> String {
+    let existing: String = existing.chars().filter(|c| !c.is_control()).collect();
+    let mut hosts: Vec<&str> = existing.split(',').map(str::trim).filter(|host| !host.is_empty()).collect();
+    let bare = host.trim_matches(['[', ']']);
+    for ours in ["localhost", "127.0.0.1", bare] {
+        if !hosts.contains(&ours) {
+            hosts.push(ours);
+        }
+    }
+    hosts.join(",")
+}
+
+fn object(variables: &Variables) -> Value {
+    let pairs = variables.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str())));
+    Value::Object(pairs.collect::<Map<_, _>>())
+}
+
+fn own_shell(shell: Option<&str>) -> EnvShell {
+    match shell.and_then(|shell| shell.rsplit(['/', '\\']).next()) {
+        Some("fish") => EnvShell::Fish,
+        Some("pwsh") => EnvShell::Powershell,
+        None if cfg!(windows) => EnvShell::Powershell,
+        _ => EnvShell::Sh,
+    }
+}
+
+fn assignment(shell: EnvShell, name: &str, value: &str) -> String {
+    match shell {
+        EnvShell::Sh => format!("export {name}='{}'", value.replace('\'', r"'\''")),
+        EnvShell::Fish => format!("set -gx {name} '{}'", value.replace('\\', r"\\").replace('\'', r"\'")),
+        EnvShell::Powershell => format!("$env:{name} = '{}'", value.replace('\'', "''")),
+        EnvShell::Cmd => format!("set \"{name}={}\"", value.replace('%', "%%")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::secret::Secret;
+
+    fn server(host: &str, token: Option<&str>) -> Server {
+        Server {
+            host: host.into(),
+            port: 8080,
+            auth_token: token.map(Secret::new),
+            max_body: 1,
+            shutdown_grace: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn the_address_is_one_that_a_client_can_use() {
+        for (host, url) in [
+            ("127.0.0.1", "http://127.0.0.1:8080"),
+            ("0.0.0.0", "http://127.0.0.1:8080"),
+            ("::", "http://[::1]:8080"),
+            ("::1", "http://[::1]:8080"),
+            ("localhost", "http://localhost:8080"),
+            ("192.168.1.5", "http://192.168.1.5:8080"),
+        ] {
+            assert_eq!(variables(&server(host, None), &|_| None)[0].1, url);
+        }
+    }
+
+    #[test]
+    fn the_list_of_hosts_without_a_proxy_keeps_what_was_there() {
+        let of = |name: &'static str| move |asked: &str| (asked == name).then(|| "corp.example, localhost".to_owned());
+        let upper = variables(&server("127.0.0.1", None), &of("NO_PROXY"));
+        assert_eq!(upper[1..], [("NO_PROXY", "corp.example,localhost,127.0.0.1".to_owned())]);
+        let lower = variables(&server("127.0.0.1", None), &of("no_proxy"));
+        assert_eq!(lower.last(), Some(&("no_proxy", "corp.example,localhost,127.0.0.1".to_owned())));
+        let none = variables(&server("::1", None), &|_| None);
+        assert_eq!(none[1..], [("NO_PROXY", "localhost,127.0.0.1,::1".to_owned())]);
+    }
+
+    #[test]
+    fn every_shell_gets_its_own_quotes() {
+        let value = r#"a'b\c"d$e %f% `g`"#;
+        for (shell, expected) in [
+            (EnvShell::Sh, r#"export X='a'\''b\c"d$e %f% `g`'"#),
+            (EnvShell::Fish, r#"set -gx X 'a\'b\\c"d$e %f% `g`'"#),
+            (EnvShell::Powershell, r#"$env:X = 'a''b\c"d$e %f% `g`'"#),
+            (EnvShell::Cmd, r#"set "X=a'b\c"d$e %%f%% `g`""#),
+        ] {
+            assert_eq!(assignment(shell, "X", value), expected);
+        }
+        assert_eq!(own_shell(Some("/usr/bin/fish")), EnvShell::Fish);
+        assert_eq!(own_shell(Some("/bin/zsh")), EnvShell::Sh);
+    }
+}

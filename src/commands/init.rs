@@ -1,0 +1,257 @@
+//! `init`: a first config file. Asks on a terminal, takes flags and defaults otherwise; never overwrites.
+
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::{CommandError, Exit, note, print};
+use crate::cli::{InitArgs, InitAuth};
+use crate::config::{Config, locate, process_environment};
+use crate::domain::endpoint::BaseUrl;
+
+const API: &str = "https://api.anthropic.com";
+
+/// What the file is made from.
+struct Answers {
+    url: String,
+    auth: InitAuth,
+    /// Empty for passthrough.
+    value: String,
+    port: u16,
+}
+
+pub fn run(explicit: Option<&Path>, args: &InitArgs) -> Result<Exit, CommandError> {
+    let path = target(explicit);
+    if path.exists() {
+        return Err(exists(&path));
+    }
+    let answers = if args.yes {
+        answer(args, &mut |_, default| Ok(default.to_owned()))?
+    } else if io::stdin().is_terminal() {
+        answer(args, &mut |question, default| ask(question, default))?
+    } else {
+        let hint = "add --yes, and flags for the answers: --url, --auth-type, --auth-value, --port";
+        return Err(CommandError::usage("init asks its questions on a terminal, and stdin is none", hint));
+    };
+    let text = compose(&answers, &random_token()?);
+    // Whatever was answered, the file must load; a variable may still have to be exported.
+    Config::from_text(&text, Some(&path), &|name| process_environment(name).or_else(|| Some("later".to_owned())))?;
+    write(&path, &text)?;
+    print(&next_steps(&path, explicit.is_some(), &answers))?;
+    Ok(Exit::Fine)
+}
+
+fn target(explicit: Option<&Path>) -> PathBuf {
+    let variable = || process_environment(locate::VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+    explicit.map(Path::to_path_buf).or_else(variable).unwrap_or_else(|| PathBuf::from("config.yaml"))
+}
+
+fn exists(path: &Path) -> CommandError {
+    let message = format!("{} exists already; it is left as it is", path.display());
+    CommandError::failed("exists", message, "choose another place with --config FILE")
+}
+
+type Ask<'a> = &'a mut dyn FnMut(&str, &str) -> Result<String, CommandError>;
+
+/// Flags first; `ask` gets the question and its default.
+fn answer(args: &InitArgs, ask: Ask) -> Result<Answers, CommandError> {
+    let url = match &args.url {
+        Some(url) => url.clone(),
+        None => ask("Address of the endpoint", API)?,
+    };
+    BaseUrl::parse(&url).map_err(|why| CommandError::usage(why, "an address looks like https://api.example.com"))?;
+    let auth = match args.auth_type {
+        Some(auth) => auth,
+        None => parse_auth(&ask("Authentication: api_key, auth_token or passthrough", default_auth(args))?)?,
+    };
+    let value = match (&args.auth_value, auth) {
+        (_, InitAuth::Passthrough) => String::new(),
+        (Some(value), _) => value.clone(),
+        (None, _) => ask("Its key: ${VARIABLE}, file:PATH, or the key itself", default_value(auth))?,
+    };
+    let port = match args.port {
+        Some(port) => port,
+        None => parse_port(&ask("Port of the proxy", "8080")?)?,
+    };
+    Ok(Answers { url, auth, value, port })
+}
+
+/// Works at once: the key of the environment if there is one, else the client's own login.
+fn default_auth(args: &InitArgs) -> &'static str {
+    let official = args.url.as_deref().is_none_or(|url| url == API);
+    let has_key = process_environment("ANTHROPIC_API_KEY").is_some_and(|key| !key.is_empty());
+    if args.auth_value.is_some() || (official && has_key) { "api_key" } else { "passthrough" }
+}
+
+fn default_value(auth: InitAuth) -> &'static str {
+    if auth == InitAuth::ApiKey { "${ANTHROPIC_API_KEY}" } else { "${ANTHROPIC_AUTH_TOKEN}" }
+}
+
+fn parse_auth(text: &str) -> Result<InitAuth, CommandError> {
+    clap::ValueEnum::from_str(text, true)
+        .map_err(|_| CommandError::usage("that is no way to authenticate", "write api_key, auth_token or passthrough"))
+}
+
+fn parse_port(text: &str) -> Result<u16, CommandError> {
+    let port = text.parse().ok().filter(|port| (1..=65534).contains(port));
+    port.ok_or_else(|| CommandError::usage("that is no port", "write a number from 1 to 65534"))
+}
+
+fn ask(question: &str, default: &str) -> Result<String, CommandError> {
+    let mut terminal = anstream::stderr();
+    write!(terminal, "{question} [{default}]: ")?;
+    terminal.flush()?;
+    let mut line = String::new();
+    if io::stdin().lock().read_line(&mut line)? == 0 {
+        return Err(CommandError::failed("cancelled", "nothing was written", "run `claude-proxy init` again"));
+    }
+    let line = line.trim();
+    Ok(if line.is_empty() { default } else { line }.to_owned())
+}
+
+/// 192 bits from the system, in letters that need no quotes anywhere.
+fn random_token() -> Result<String, CommandError> {
+    let mut bytes = [0; 24];
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    random.fill(&mut bytes).map_err(|_| {
+        CommandError::failed("random", "the system gives no random numbers", "write the config file by hand")
+    })?;
+    Ok(format!("cp-{}", URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+fn compose(answers: &Answers, token: &str) -> String {
+    let Answers { url, auth, value, port } = answers;
+    let admin = port + 1;
+    // A JSON string is a YAML string.
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let url = quoted(url);
+    let (token, auth) = match auth {
+        InitAuth::Passthrough => (
+            format!(
+                "  # The client's own login goes through, so clients need no token of ours. To ask for one as well:\n  \
+                 # auth_token: {token}\n"
+            ),
+            "    auth_type: passthrough   # api_key | auth_token | passthrough (the client's own login goes through)\n"
+                .to_owned(),
+        ),
+        keyed => {
+            let (word, header) = match keyed {
+                InitAuth::ApiKey => ("api_key", "x-api-key: VALUE"),
+                _ => ("auth_token", "Authorization: Bearer VALUE"),
+            };
+            (
+                format!(
+                    "  # What clients must present; `claude-proxy env` tells Claude Code.\n  auth_token: {token}\n"
+                ),
+                format!(
+                    "    auth_type: {word}   # sends `{header}`; also: api_key, auth_token, passthrough\n    \
+                     # ${{VARIABLE}}, file:PATH, or the key itself ($$ for a dollar sign)\n    auth_value: {}\n",
+                    quoted(value)
+                ),
+            )
+        }
+    };
+    format!(
+        "\
+# Settings of claude-proxy. A change is in force at once, without a restart.
+# All settings with their defaults: `claude-proxy config show`; what they mean: `claude-proxy config schema`.
+server:
+  host: 127.0.0.1
+  port: {port}
+{token}
+# Endpoints of a smaller priority number are tried first; equals share the load.
+endpoints:
+  - name: primary
+    url: {url}
+{auth}    priority: 1
+  # A second one takes over when the first fails:
+  # - name: backup
+  #   url: https://api.example.com
+  #   auth_type: auth_token
+  #   auth_value: ${{BACKUP_KEY}}
+  #   priority: 2
+
+logging:
+  log_directory: ./logs            # from this file's folder
+  log_request_body: truncated      # none | truncated | full
+  log_response_body: truncated
+  retention: {{ max_age: 30d, max_size: 1GiB }}
+
+# The page with the state of the endpoints and the request log.
+web_admin:
+  port: {admin}
+"
+    )
+}
+
+fn write(path: &Path, text: &str) -> Result<(), CommandError> {
+    let failed = |error: io::Error| {
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            return exists(path);
+        }
+        let message = format!("cannot write {}: {error}", path.display());
+        CommandError::failed("write", message, "choose another place with --config FILE")
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    note(&format!("wrote {}", path.display()));
+    Ok(())
+}
+
+fn next_steps(path: &Path, named: bool, answers: &Answers) -> String {
+    let flag = if named { format!(" --config '{}'", path.display()) } else { String::new() };
+    let mut steps = vec!["Next:".to_owned()];
+    let variable = answers.value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    if let Some(name) = variable.filter(|name| !name.contains(":-") && process_environment(name).is_none()) {
+        steps.push(format!("  export {name}=…"));
+    }
+    steps.push(format!("  claude-proxy{flag} serve"));
+    steps.push(format!("  eval \"$(claude-proxy{flag} env)\" && claude    # in another terminal"));
+    steps.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::endpoint::Auth;
+    use crate::domain::secret::Secret;
+
+    fn loaded(auth: InitAuth, value: &str) -> Config {
+        let answers = Answers { url: "https://api.example.com/a".into(), auth, value: value.into(), port: 9000 };
+        Config::from_text(&compose(&answers, "cp-token"), None, &|_| Some("from-env".into())).unwrap()
+    }
+
+    #[test]
+    fn what_was_answered_is_what_loads() {
+        let config = loaded(InitAuth::ApiKey, "${KEY}");
+        assert_eq!(config.endpoints[0].auth.secret().map(Secret::expose), Some("from-env"));
+        assert_eq!(config.server.auth_token.map(|token| token.expose().to_owned()), Some("cp-token".into()));
+        assert_eq!((config.server.port, config.web_admin.port), (9000, 9001));
+        let odd = loaded(InitAuth::AuthToken, "a\"b: #c$$'\\");
+        assert_eq!(odd.endpoints[0].auth.secret().map(Secret::expose), Some("a\"b: #c$'\\"));
+    }
+
+    #[test]
+    fn passthrough_asks_clients_for_no_token() {
+        let config = loaded(InitAuth::Passthrough, "");
+        assert_eq!(config.endpoints[0].auth, Auth::Passthrough);
+        assert!(config.server.auth_token.is_none());
+    }
+
+    #[test]
+    fn tokens_differ_and_can_stand_in_a_header() {
+        let (one, other) = (random_token().unwrap(), random_token().unwrap());
+        assert_ne!(one, other);
+        assert!(one.len() == 35 && http::HeaderValue::from_str(&one).is_ok(), "{one}");
+    }
+}

@@ -1,0 +1,211 @@
+//! One endpoint of the file, judged.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::{Checker, reaches};
+use crate::config::file::{AuthType, FileEndpoint};
+use crate::config::mask::looks_secret;
+use crate::config::{Server, WebAdmin};
+use crate::domain::endpoint::{Auth, BaseUrl, EndpointSpec, ProxyUrl, normalise_path};
+
+const LONGEST_NAME: usize = 64;
+
+impl Checker<'_> {
+    pub(super) fn endpoints(
+        &mut self,
+        files: &[FileEndpoint],
+        server: &Server,
+        admin: &WebAdmin,
+    ) -> Vec<Arc<EndpointSpec>> {
+        if files.is_empty() {
+            let problem = self.problem("endpoints", "at least one endpoint is needed").label("none here");
+            self.problems.push(problem.help("each has `name`, `url`, `auth_type` and `auth_value`"));
+        }
+        self.names_are_unique(files);
+        let listeners = Listeners { server, admin };
+        let checked = files.iter().enumerate().filter_map(|(index, file)| self.endpoint(index, file, &listeners));
+        checked.map(Arc::new).collect()
+    }
+
+    fn names_are_unique(&mut self, files: &[FileEndpoint]) {
+        for (index, file) in files.iter().enumerate() {
+            let earlier = files[..index].iter().position(|other| other.name.is_some() && other.name == file.name);
+            if let Some(earlier) = earlier {
+                let what = format!("endpoints[{earlier}] has this name already");
+                self.refuse(&format!("endpoints[{index}].name"), what, "a name can be given once");
+            }
+        }
+    }
+
+    fn endpoint(&mut self, index: usize, file: &FileEndpoint, listeners: &Listeners) -> Option<EndpointSpec> {
+        let at = |key: &str| format!("endpoints[{index}].{key}");
+        let name = self.required(index, "name", file.name.as_ref()).map(|name| self.name(&at("name"), name));
+        let url = self.required(index, "url", file.url.as_ref()).and_then(|url| self.url(&at("url"), url, listeners));
+        let auth = self.required(index, "auth_type", file.auth_type.as_ref());
+        let auth = auth.and_then(|auth_type| self.auth(index, *auth_type, file));
+        let prefix = file.path_prefix.as_deref().map(|prefix| self.prefix(&at("path_prefix"), prefix));
+        let proxy = file.proxy.as_deref().map(|proxy| self.proxy(&at("proxy"), proxy, listeners));
+        let ca_file = file.ca_file.as_deref().map(|ca_file| {
+            let path = self.text(&at("ca_file"), ca_file);
+            let path = self.file_path(&path);
+            self.ca_file(&at("ca_file"), &path);
+            path
+        });
+        Some(EndpointSpec {
+            name: name?,
+            url: url?,
+            path_prefix: prefix.unwrap_or_else(|| "/v1".to_owned()),
+            auth: auth?,
+            enabled: file.enabled.unwrap_or(true),
+            priority: file.priority.unwrap_or(1),
+            http: file.http.unwrap_or_default().0,
+            proxy: proxy.flatten(),
+            ca_file,
+        })
+    }
+
+    fn required<'v, T>(&mut self, index: usize, key: &str, value: Option<&'v T>) -> Option<&'v T> {
+        if value.is_none() {
+            let path = format!("endpoints[{index}].{key}");
+            let problem = self.problem(&path, "is missing").label(format!("this endpoint has no `{key}`"));
+            self.problems.push(problem.help(match key {
+                "name" => "add `name: …`, a short word of your choice",
+                "url" => "add `url: https://…`",
+                "auth_type" => "add `auth_type: api_key`, `auth_token` or `passthrough`",
+                _ => "add `auth_value: ${KEY}`, and export KEY; or use `auth_type: passthrough`",
+            }));
+        }
+        value
+    }
+
+    fn name(&mut self, path: &str, name: &str) -> String {
+        if name.is_empty() || name.trim() != name || name.chars().any(char::is_control) {
+            self.refuse(path, "expected a short word", "empty, or with spaces around it");
+        } else if name.chars().count() > LONGEST_NAME {
+            self.refuse(path, format!("is longer than {LONGEST_NAME} characters"), "too long");
+        }
+        name.to_owned()
+    }
+
+    fn url(&mut self, path: &str, raw: &str, listeners: &Listeners) -> Option<BaseUrl> {
+        let before = self.problems.len();
+        let text = self.text(path, raw);
+        if self.problems.len() > before {
+            return None;
+        }
+        match BaseUrl::parse(&text) {
+            Ok(url) => {
+                self.not_our_own(path, url.host(), url.port(), listeners);
+                Some(url)
+            }
+            Err(why) => {
+                self.refuse(path, why, "expected https://host[:port][/path]");
+                None
+            }
+        }
+    }
+
+    fn proxy(&mut self, path: &str, raw: &str, listeners: &Listeners) -> Option<ProxyUrl> {
+        let before = self.problems.len();
+        let text = self.text(path, raw);
+        if self.problems.len() > before {
+            return None;
+        }
+        match ProxyUrl::parse(&text) {
+            Ok(proxy) => {
+                let port = proxy.uri().port().map(|_| proxy.uri().port_u16());
+                match port {
+                    Some(None | Some(0)) => self.refuse(path, "the port must be from 1 to 65535", "not a port"),
+                    Some(Some(port)) => {
+                        self.not_our_own(path, proxy.uri().host().unwrap_or_default(), port, listeners);
+                    }
+                    None => {}
+                }
+                Some(proxy)
+            }
+            Err(why) => {
+                self.refuse(path, why, "expected http://host:port");
+                None
+            }
+        }
+    }
+
+    /// A request that comes back to us would go round for ever.
+    fn not_our_own(&mut self, path: &str, host: &str, port: u16, listeners: &Listeners) {
+        if let Some(key) = listeners.reached_by(host, port) {
+            let what = format!("points at this proxy itself ({key} is {port})");
+            let problem = self.problem(path, what).label("our own listener");
+            self.problems.push(problem.help("write the address of the upstream, or change the port"));
+        }
+    }
+
+    fn prefix(&mut self, path: &str, raw: &str) -> String {
+        let prefix = normalise_path(&self.text(path, raw));
+        let fine = |c: char| {
+            c.is_ascii_graphic() && !matches!(c, '?' | '#' | '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}')
+        };
+        if !prefix.chars().all(fine) {
+            self.refuse(path, "expected a path such as /v1", "a character that a path cannot hold");
+        }
+        prefix
+    }
+
+    fn auth(&mut self, index: usize, auth_type: AuthType, file: &FileEndpoint) -> Option<Auth> {
+        if auth_type == AuthType::Passthrough {
+            return Some(Auth::Passthrough);
+        }
+        let value = self.required(index, "auth_value", file.auth_value.as_ref())?;
+        let name = file.name.as_deref().unwrap_or_default();
+        let owner = if name.is_empty() || looks_secret(name) || name.contains(|c: char| c == '"' || c.is_control()) {
+            format!("endpoints[{index}]")
+        } else {
+            format!("endpoint \"{name}\"")
+        };
+        let secret = self.secret(&format!("endpoints[{index}].auth_value"), value, Some(&owner))?;
+        Some(if auth_type == AuthType::ApiKey { Auth::ApiKey(secret) } else { Auth::Bearer(secret) })
+    }
+
+    fn ca_file(&mut self, path: &str, file: &Path) {
+        if let Err((what, label)) = roots(file) {
+            let problem = self.problem(path, what).label(label);
+            self.problems.push(problem.help("expected PEM: -----BEGIN CERTIFICATE----- and so on"));
+        }
+    }
+}
+
+fn roots(file: &Path) -> Result<(), (String, &'static str)> {
+    let bytes = std::fs::read(file).map_err(|error| (format!("cannot be read: {error}"), "unreadable"))?;
+    let mut store = RootCertStore::empty();
+    let mut found = false;
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+        let broken = |_| ("holds a certificate that cannot be read".to_owned(), "broken");
+        let certificate = certificate.map_err(|_| ("is no valid PEM".to_owned(), "broken"))?;
+        store.add(certificate).map_err(broken)?;
+        found = true;
+    }
+    if found { Ok(()) } else { Err(("holds no PEM certificate".to_owned(), "no certificate")) }
+}
+
+/// What we listen on ourselves.
+struct Listeners<'a> {
+    server: &'a Server,
+    admin: &'a WebAdmin,
+}
+
+impl Listeners<'_> {
+    /// The key of the port of ours that a client of `host` and `port` would get.
+    fn reached_by(&self, host: &str, port: u16) -> Option<&'static str> {
+        if port == self.server.port && reaches(host, &self.server.host) {
+            Some("server.port")
+        } else if self.admin.enabled && port == self.admin.port && reaches(host, &self.admin.host) {
+            Some("web_admin.port")
+        } else {
+            None
+        }
+    }
+}

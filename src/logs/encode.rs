@@ -1,0 +1,588 @@
+//! From what was seen of a request to its line: credentials out, bodies cut, straight into the writer's buffer.
+//!
+//! Most lines hold no secret beyond the headers that are hidden by name. So everything is searched once, joined, and only
+//! where that finds something is each field gone through by itself.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderName};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::Entry;
+use super::capture::{Captured, TRUNCATED};
+use crate::domain::message::Usage;
+use crate::domain::redact::{REDACTED, Redactor, is_secret_header};
+use crate::domain::secret::Secret;
+use crate::wire::record::{AttemptRecord, Ending, RECORD_VERSION, RequestRecord};
+
+/// How much of the bodies a line shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// No more than the beginning.
+    Short,
+    /// All that was captured.
+    Whole,
+}
+
+#[derive(Debug)]
+pub(super) struct Encoder {
+    configured: Redactor,
+    /// The credentials of the last entry, and the redactor that knows them too: mostly the same again.
+    presented: Vec<Secret>,
+    redactor: Redactor,
+    joined: Vec<u8>,
+}
+
+impl Encoder {
+    pub(super) fn new(redactor: Redactor) -> Self {
+        Self { configured: redactor.clone(), presented: Vec::new(), redactor, joined: Vec::new() }
+    }
+
+    /// Gets an entry ready to be written. Its record's own fields hold no credential after this.
+    pub(super) fn line<'e>(&'e mut self, entry: &'e mut Entry) -> Line<'e> {
+        if self.presented != entry.presented {
+            self.redactor = self.configured.with(&entry.presented);
+            self.presented.clone_from(&entry.presented);
+        }
+        join_fields(entry, &mut self.joined);
+        let bodies = [entry.request_body.join(), entry.response_body.join()];
+        let dirty = bodies.into_iter().chain([self.joined.as_slice()]).any(|text| self.redactor.finds_in(text));
+        if dirty {
+            scrub(&mut entry.record, &self.redactor);
+        }
+        Line { entry, redactor: dirty.then_some(&self.redactor) }
+    }
+}
+
+/// All text but the bodies, joined as repeated headers are.
+fn join_fields(entry: &Entry, joined: &mut Vec<u8>) {
+    joined.clear();
+    let mut add = |text: &[u8]| {
+        joined.extend_from_slice(text);
+        joined.extend_from_slice(b", ");
+    };
+    let RequestRecord { id, method, path, model, session, error, attempts, .. } = &entry.record;
+    let details = attempts.iter().filter_map(|attempt| attempt.detail.as_ref());
+    for text in [id, method, path].into_iter().chain(model).chain(session).chain(error).chain(details) {
+        add(text.as_bytes());
+    }
+    for headers in [&entry.request_headers, &entry.response_headers] {
+        for (name, value) in headers {
+            add(name.as_str().as_bytes());
+            add(value.as_bytes());
+        }
+    }
+}
+
+/// Not the endpoints' names and the words of our own: those are shown everywhere.
+fn scrub(record: &mut RequestRecord, redactor: &Redactor) {
+    let RequestRecord { id, method, path, model, session, error, attempts, .. } = record;
+    let details = attempts.iter_mut().filter_map(|attempt| attempt.detail.as_mut());
+    for text in [id, method, path].into_iter().chain(model).chain(session).chain(error).chain(details) {
+        if let Cow::Owned(clean) = redactor.redact_str(text, &[]) {
+            *text = clean;
+        }
+    }
+}
+
+/// An entry that is ready to be written.
+pub(super) struct Line<'e> {
+    entry: &'e Entry,
+    /// Only when there is something to find.
+    redactor: Option<&'e Redactor>,
+}
+
+impl Line<'_> {
+    pub(super) fn record(&self) -> &RequestRecord {
+        &self.entry.record
+    }
+
+    /// Whether the two forms differ.
+    pub(super) fn has_more(&self) -> bool {
+        [&self.entry.request_body, &self.entry.response_body].into_iter().any(|body| {
+            let shown = body.shown().unwrap_or(0);
+            shown > TRUNCATED && body.size > TRUNCATED as u64
+        })
+    }
+
+    /// One JSON object and a newline. On an error `lines` is as before.
+    pub(super) fn write(&self, form: Form, lines: &mut Vec<u8>) -> serde_json::Result<()> {
+        let start = lines.len();
+        let written = serde_json::to_writer(&mut *lines, &self.written(form));
+        if written.is_err() {
+            lines.truncate(start);
+            return written;
+        }
+        escape_controls(lines, start);
+        lines.push(b'\n');
+        Ok(())
+    }
+
+    fn written(&self, form: Form) -> Written<'_> {
+        let RequestRecord {
+            v: _,
+            id,
+            time,
+            method,
+            path,
+            model,
+            stream,
+            session,
+            status,
+            ending,
+            endpoint,
+            duration_ms,
+            first_byte_ms,
+            attempts,
+            usage,
+            request: _,
+            response: _,
+            error,
+        } = &self.entry.record;
+        let side = |headers, body| Side::new(Headers { map: headers, redactor: self.redactor }, body, form);
+        Written {
+            v: RECORD_VERSION,
+            id,
+            time,
+            method,
+            path,
+            model: model.as_deref(),
+            stream: *stream,
+            session: session.as_deref(),
+            status: *status,
+            ending: *ending,
+            endpoint: endpoint.as_deref(),
+            duration_ms: *duration_ms,
+            first_byte_ms: *first_byte_ms,
+            attempts,
+            usage: *usage,
+            request: side(&self.entry.request_headers, &self.entry.request_body),
+            response: side(&self.entry.response_headers, &self.entry.response_body),
+            error: error.as_deref(),
+        }
+    }
+}
+
+/// [`RequestRecord`] as it is written: the same fields, borrowed.
+#[derive(serde::Serialize)]
+struct Written<'a> {
+    v: u32,
+    id: &'a str,
+    time: &'a str,
+    method: &'a str,
+    path: &'a str,
+    model: Option<&'a str>,
+    stream: bool,
+    session: Option<&'a str>,
+    status: u16,
+    ending: Ending,
+    endpoint: Option<&'a str>,
+    duration_ms: u64,
+    first_byte_ms: Option<u64>,
+    attempts: &'a [AttemptRecord],
+    usage: Option<Usage>,
+    request: Side<'a>,
+    response: Side<'a>,
+    error: Option<&'a str>,
+}
+
+#[derive(serde::Serialize)]
+struct Side<'a> {
+    headers: Headers<'a>,
+    body: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<&'static str>,
+    size: u64,
+    truncated: bool,
+}
+
+impl<'a> Side<'a> {
+    fn new(headers: Headers<'a>, body: &'a Captured, form: Form) -> Self {
+        let size = body.size;
+        let Some(shown) = body.shown() else {
+            return Self { headers, body: None, encoding: None, size, truncated: false };
+        };
+        let keep = if form == Form::Short { shown.min(TRUNCATED) } else { shown };
+        let cut = size > keep as u64;
+        let bytes = clean_head(body.joined(), keep, headers.redactor);
+        let (text, encoding, incomplete) = as_text(bytes);
+        Self { headers, body: Some(text), encoding, size, truncated: cut || incomplete }
+    }
+}
+
+/// The first `keep` bytes without credentials. What is held beyond them only serves to recognise one at the border.
+fn clean_head<'a>(held: &'a [u8], keep: usize, redactor: Option<&Redactor>) -> Cow<'a, [u8]> {
+    let Some(redactor) = redactor else { return Cow::Borrowed(&held[..keep.min(held.len())]) };
+    let within_reach = keep.saturating_add(redactor.longest()).min(held.len());
+    match redactor.redact_head(&held[..within_reach], keep) {
+        Cow::Borrowed(clean) => Cow::Borrowed(clean),
+        Cow::Owned(mut clean) => {
+            clean.truncate(keep);
+            Cow::Owned(clean)
+        }
+    }
+}
+
+/// Text without a character that is cut off at its end (the flag says that there was one), or base64.
+fn as_text(bytes: Cow<'_, [u8]>) -> (Cow<'_, str>, Option<&'static str>, bool) {
+    let (end, incomplete) = match std::str::from_utf8(&bytes) {
+        Ok(_) => (bytes.len(), false),
+        Err(error) if error.error_len().is_none() => (error.valid_up_to(), true),
+        Err(_) => return (Cow::Owned(STANDARD.encode(&bytes)), Some("base64"), false),
+    };
+    let text = match bytes {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(&bytes[..end]),
+        Cow::Owned(mut bytes) => {
+            bytes.truncate(end);
+            Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+        }
+    };
+    (text, None, incomplete)
+}
+
+struct Headers<'a> {
+    map: &'a HeaderMap,
+    redactor: Option<&'a Redactor>,
+}
+
+impl Serialize for Headers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        // The values of one name come one after the other.
+        let mut headers = self.map.iter().peekable();
+        while let Some((name, value)) = headers.next() {
+            let mut more = None::<Vec<u8>>;
+            while let Some((_, next)) = headers.next_if(|(next, _)| *next == name) {
+                let joined = more.get_or_insert_with(|| value.as_bytes().to_vec());
+                joined.extend_from_slice(b", ");
+                joined.extend_from_slice(next.as_bytes());
+            }
+            let hidden = is_secret_header(name.as_str()) || value.is_sensitive();
+            let shown = more.as_deref().unwrap_or(value.as_bytes());
+            self.entry(&mut map, name, if hidden { REDACTED.as_bytes() } else { shown })?;
+        }
+        map.end()
+    }
+}
+
+impl Headers<'_> {
+    fn entry<M: SerializeMap>(&self, map: &mut M, name: &HeaderName, value: &[u8]) -> Result<(), M::Error> {
+        match self.redactor {
+            None => map.serialize_entry(name.as_str(), &String::from_utf8_lossy(value)),
+            Some(redactor) => map.serialize_entry(
+                &redactor.redact_str(name.as_str(), &[]),
+                &String::from_utf8_lossy(&redactor.redact_bytes(value, &[])),
+            ),
+        }
+    }
+}
+
+/// JSON escapes the controls below the space; a terminal also obeys DEL and U+0080 to U+009F.
+/// None of those bytes stands outside of a string, so the finished line can be gone through.
+fn escape_controls(lines: &mut Vec<u8>, start: usize) {
+    let control = |line: &[u8], at: usize| match line[at] {
+        0x7f => Some((0x7f, 1)),
+        _ => line.get(at + 1).filter(|byte| (0x80..0xa0).contains(*byte)).map(|byte| (*byte, 2)),
+    };
+    let line = &lines[start..];
+    let found: Vec<_> =
+        memchr::memchr2_iter(0x7f, 0xc2, line).filter_map(|at| control(line, at).map(|found| (at, found))).collect();
+    if found.is_empty() {
+        return;
+    }
+    let line = lines.split_off(start);
+    let mut done = 0;
+    for (at, (code, length)) in found {
+        lines.extend_from_slice(&line[done..at]);
+        lines.extend_from_slice(format!("\\u{code:04x}").as_bytes());
+        done = at + length;
+    }
+    lines.extend_from_slice(&line[done..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::BodyMode;
+    use crate::logs::capture::Capture;
+    use crate::wire::record::Exchanged;
+
+    const KEY: &str = "sk-ant-endpoint-key-0123456789";
+    const TOKEN: &str = "client-token-abcdef";
+
+    fn body(mode: BodyMode, bytes: impl Into<Vec<u8>>) -> Captured {
+        let mut capture = Capture::new(mode, 100);
+        capture.push(&Bytes::from(bytes.into()));
+        capture.finish()
+    }
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        let pair =
+            |(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs.iter().map(pair) {
+            headers.append(name, value);
+        }
+        headers
+    }
+
+    fn with_body(mode: BodyMode, bytes: impl Into<Vec<u8>>) -> Entry {
+        Entry { response_body: body(mode, bytes), ..Entry::default() }
+    }
+
+    fn text(mut entry: Entry, form: Form) -> String {
+        entry.presented.push(Secret::new(TOKEN));
+        let mut lines = b"{}\n".to_vec();
+        Encoder::new(Redactor::new(&[Secret::new(KEY)])).line(&mut entry).write(form, &mut lines).unwrap();
+        let text = String::from_utf8(lines).unwrap();
+        assert!(text.starts_with("{}\n") && text.ends_with('\n'));
+        text[3..text.len() - 1].to_owned()
+    }
+
+    fn encoded(entry: Entry, form: Form) -> RequestRecord {
+        let text = text(entry, form);
+        assert!(!text.contains(KEY) && !text.contains(TOKEN), "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn short(entry: Entry) -> RequestRecord {
+        encoded(entry, Form::Short)
+    }
+
+    /// Every field is named here, so that a new one is not forgotten.
+    fn full_record() -> RequestRecord {
+        RequestRecord {
+            v: RECORD_VERSION,
+            id: "req_1".into(),
+            time: "2026-03-09T12:00:00.123+08:00".into(),
+            method: "POST".into(),
+            path: "/v1/messages?beta=true".into(),
+            model: Some("claude".into()),
+            stream: true,
+            session: Some("s".into()),
+            status: 529,
+            ending: Ending::ClientGone,
+            endpoint: Some("primary".into()),
+            duration_ms: 1,
+            first_byte_ms: Some(2),
+            attempts: vec![AttemptRecord {
+                endpoint: "primary".into(),
+                started_ms: 3,
+                duration_ms: 4,
+                status: Some(529),
+                fault: Some("overloaded".into()),
+                detail: Some("it said so".into()),
+            }],
+            usage: Some(Usage { input: Some(5), output: Some(6), cache_read: None, cache_creation: Some(7) }),
+            request: Exchanged::default(),
+            response: Exchanged::default(),
+            error: Some("no luck".into()),
+        }
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was() {
+        let entry = Entry {
+            record: full_record(),
+            request_headers: headers(&[("accept", "a"), ("x-one", "1"), ("accept", "b")]),
+            request_body: body(BodyMode::Truncated, "{\"a\":\"b\"}"),
+            ..Entry::default()
+        };
+        let mut expected = full_record();
+        expected.request.headers = [("accept", "a, b"), ("x-one", "1")].map(|(n, v)| (n.into(), v.into())).into();
+        expected.request.body = Some("{\"a\":\"b\"}".into());
+        expected.request.size = 9;
+        assert_eq!(short(entry), expected);
+    }
+
+    #[test]
+    fn credentials_go_by_header_name_and_by_value() {
+        let entry = Entry {
+            request_headers: headers(&[
+                ("authorization", "Bearer zzz"),
+                ("cookie", "a=b"),
+                ("x-echo", KEY),
+                ("x-tokens", "12"),
+            ]),
+            response_headers: headers(&[("set-cookie", "c=d"), ("x-part", &format!("a{TOKEN}b")), (KEY, "name")]),
+            request_body: body(BodyMode::Full, format!("{{\"k\":\"{KEY}\"}}")),
+            response_body: body(BodyMode::Truncated, format!("data: {TOKEN}\n\n")),
+            ..Entry::default()
+        };
+        let record = short(entry);
+        let pairs = |headers: &std::collections::BTreeMap<String, String>| {
+            headers.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            pairs(&record.request.headers),
+            ["authorization: [redacted]", "cookie: [redacted]", "x-echo: [redacted]", "x-tokens: 12"]
+        );
+        assert_eq!(
+            pairs(&record.response.headers),
+            ["[redacted]: name", "set-cookie: [redacted]", "x-part: a[redacted]b"]
+        );
+        assert_eq!(record.request.body.unwrap(), "{\"k\":\"[redacted]\"}");
+        assert_eq!(record.response.body.unwrap(), "data: [redacted]\n\n");
+    }
+
+    #[test]
+    fn credentials_go_from_every_text_of_the_record() {
+        let mut record = full_record();
+        record.path = format!("/v1/x?key={KEY}");
+        record.error = Some(format!("upstream said {TOKEN}"));
+        record.model = Some(KEY.into());
+        record.session = Some(KEY.into());
+        record.id = KEY.into();
+        record.attempts[0].detail = Some(format!("{KEY}{KEY}"));
+        let record = short(Entry { record, ..Entry::default() });
+        assert_eq!(record.path, "/v1/x?key=[redacted]");
+        assert_eq!(record.error.unwrap(), "upstream said [redacted]");
+        assert_eq!(record.attempts[0].detail.as_deref(), Some("[redacted][redacted]"));
+        assert_eq!((record.id.as_str(), record.endpoint.as_deref()), (REDACTED, Some("primary")));
+    }
+
+    #[test]
+    fn a_secret_is_recognised_at_the_border_wherever_the_cut_falls() {
+        for before in 1024 - KEY.len()..=1024 {
+            let long = format!("{}{KEY}{}", "x".repeat(before), "y".repeat(500));
+            let shown = short(with_body(BodyMode::Truncated, long)).response;
+            assert!(shown.truncated && shown.size > 1500);
+            let text = shown.body.unwrap();
+            assert!(text.len() <= 1024 && !text.contains("sk-"), "{before}: {text}");
+        }
+    }
+
+    #[test]
+    fn secrets_that_shrink_the_beginning_bring_no_cut_one_into_view() {
+        let many = format!("{}{}", format!("{KEY} ").repeat(40), "z".repeat(10));
+        let text = short(with_body(BodyMode::Truncated, many)).response.body.unwrap();
+        assert!(!text.contains("sk-"), "{text}");
+    }
+
+    #[test]
+    fn bodies_are_cut_between_characters() {
+        let shown = |text: String| short(with_body(BodyMode::Truncated, text)).response;
+        let cut = shown(format!("{}界界", "x".repeat(1022)));
+        assert_eq!((cut.body.unwrap().len(), cut.encoding, cut.truncated, cut.size), (1022, None, true, 1028));
+        let whole = shown("x".repeat(1024));
+        assert_eq!((whole.body.unwrap().len(), whole.truncated), (1024, false));
+    }
+
+    #[test]
+    fn a_stream_that_broke_inside_a_character_is_text() {
+        let shown = short(with_body(BodyMode::Truncated, &b"caf\xc3"[..])).response;
+        assert_eq!((shown.body.as_deref(), shown.encoding, shown.truncated), (Some("caf"), None, true));
+    }
+
+    #[test]
+    fn what_is_no_text_is_base64_without_its_secrets() {
+        let shown = short(with_body(BodyMode::Truncated, [&b"\xff\x00"[..], KEY.as_bytes()].concat())).response;
+        assert_eq!(shown.encoding.as_deref(), Some("base64"));
+        assert_eq!(STANDARD.decode(shown.body.unwrap()).unwrap(), b"\xff\x00[redacted]");
+    }
+
+    #[test]
+    fn the_short_form_of_a_whole_body_is_its_beginning() {
+        let entry = || with_body(BodyMode::Full, "y".repeat(5000));
+        let (short, whole) = (short(entry()).response, encoded(entry(), Form::Whole).response);
+        assert_eq!((short.body.unwrap().len(), short.truncated), (1024, true));
+        assert_eq!((whole.body.unwrap().len(), whole.truncated), (5000, false));
+        assert_eq!(short.size, whole.size);
+        assert!(Encoder::new(Redactor::default()).line(&mut entry()).has_more());
+        assert!(
+            !Encoder::new(Redactor::default()).line(&mut with_body(BodyMode::Truncated, "y".repeat(5000))).has_more()
+        );
+    }
+
+    #[test]
+    fn a_body_that_is_not_logged_is_absent_and_an_empty_one_is_empty() {
+        let none = short(with_body(BodyMode::None, "secret stuff")).response;
+        assert_eq!((none.body, none.size, none.truncated), (None, 12, false));
+        assert_eq!(short(with_body(BodyMode::Truncated, "")).response.body.as_deref(), Some(""));
+    }
+
+    #[test]
+    fn no_control_character_stands_in_a_line() {
+        let nasty = "a\u{1b}[2J\r\n\u{7f}\u{80}\u{9b}31m\u{a0}£\u{2028}";
+        let text = text(with_body(BodyMode::Full, nasty), Form::Whole);
+        assert!(!text.chars().any(char::is_control), "{text:?}");
+        let record: RequestRecord = serde_json::from_str(&text).unwrap();
+        assert_eq!(record.response.body.unwrap(), nasty);
+    }
+
+    #[test]
+    fn other_clients_credentials_are_not_remembered() {
+        let mut encoder = Encoder::new(Redactor::default());
+        let mut show = |presented: &[&str]| {
+            let mut entry = with_body(BodyMode::Full, "one-key two-key");
+            entry.presented = presented.iter().map(|value| Secret::new(*value)).collect();
+            let mut line = Vec::new();
+            encoder.line(&mut entry).write(Form::Whole, &mut line).unwrap();
+            serde_json::from_slice::<RequestRecord>(&line).unwrap().response.body.unwrap()
+        };
+        assert_eq!(show(&["one-key"]), "[redacted] two-key");
+        assert_eq!(show(&["two-key"]), "one-key [redacted]");
+        assert_eq!(show(&[]), "one-key two-key");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_bytes_give_a_line_that_parses_and_tells_no_secret(
+            noise in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..1200), 2),
+            words in prop::collection::vec(".{0,40}", 6),
+            secrets in prop::collection::vec("[A-Z0-9/+=~ü\"\\\\-]{12,40}", 1..4),
+            at in any::<prop::sample::Index>(),
+            full in any::<bool>(),
+        ) {
+            let mode = if full { BodyMode::Full } else { BodyMode::Truncated };
+            let with_secrets = |text: &[u8]| {
+                let mut bytes = text.to_vec();
+                for secret in &secrets {
+                    let place = at.index(bytes.len() + 1);
+                    bytes.splice(place..place, secret.bytes());
+                }
+                bytes
+            };
+            let word = |n: usize| String::from_utf8_lossy(&with_secrets(words[n].as_bytes())).into_owned();
+            let mut map = HeaderMap::new();
+            for bytes in &noise {
+                map.append("x-any", HeaderValue::from_bytes(&with_secrets(bytes)).unwrap_or(HeaderValue::from_static("-")));
+            }
+            let mut record = full_record();
+            (record.path, record.id, record.error) = (word(0), word(1), Some(word(2)));
+            (record.model, record.session, record.attempts[0].detail) = (Some(word(3)), Some(word(4)), Some(word(5)));
+            let mut entry = Entry {
+                record,
+                request_headers: map.clone(),
+                request_body: body(mode, with_secrets(&noise[0])),
+                response_headers: map,
+                response_body: body(mode, with_secrets(&noise[1])),
+                presented: vec![Secret::new(secrets[0].clone())],
+            };
+            let redactor = Redactor::new(secrets[1..].iter().map(Secret::new).collect::<Vec<_>>().iter());
+            let all = Redactor::new(secrets.iter().map(Secret::new).collect::<Vec<_>>().iter());
+            let mut encoder = Encoder::new(redactor);
+            let line = encoder.line(&mut entry);
+            for form in [Form::Short, Form::Whole] {
+                let mut text = Vec::new();
+                line.write(form, &mut text).unwrap();
+                prop_assert_eq!(memchr::memchr_iter(b'\n', &text).count(), 1);
+                prop_assert!(!all.finds_in(&text));
+                let record: RequestRecord = serde_json::from_slice(&text).unwrap();
+                for body in [record.request.body, record.response.body] {
+                    let body = body.unwrap();
+                    prop_assert!(!all.finds_in(body.as_bytes()));
+                    prop_assert!(!STANDARD.decode(&body).is_ok_and(|bytes| all.finds_in(&bytes)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Opens connections to one endpoint: name lookup, TCP, outbound proxy, TLS.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderValue, Uri};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::proxy::matcher::Matcher;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tower_service::Service;
+
+use super::exchange::{BoxFuture, ConnectError};
+use crate::domain::endpoint::{EndpointSpec, HttpVersion, ProxyUrl};
+
+/// A byte stream to an endpoint, plain or TLS.
+pub type Stream = MaybeHttpsStream<BoxIo>;
+
+/// Opens connections to one endpoint by the way that its settings name.
+#[derive(Clone)]
+pub struct Connector {
+    https: HttpsConnector<Dial>,
+    target: Uri,
+}
+
+impl Connector {
+    /// # Errors
+    /// A sentence: the root certificates cannot be read, or the address is no URI.
+    pub fn new(spec: &EndpointSpec) -> Result<Self, String> {
+        let target = spec.url.join("", None).ok_or("its url cannot be used")?;
+        let tls = tls_config(spec.ca_file.as_deref())?;
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
+        let dial = Dial::new(spec.proxy.as_ref(), &target, tls)?;
+        let https = match spec.http {
+            HttpVersion::Http1 => builder.enable_http1().wrap_connector(dial),
+            HttpVersion::Http2 => builder.enable_http2().wrap_connector(dial),
+            HttpVersion::Auto => builder.enable_all_versions().wrap_connector(dial),
+        };
+        Ok(Self { https, target })
+    }
+
+    pub async fn connect(&self) -> Result<Stream, ConnectError> {
+        let connecting = self.https.clone().call(self.target.clone());
+        connecting.await.map_err(|error| ConnectError(describe(error.as_ref())))
+    }
+}
+
+/// The way to the endpoint's TCP port: straight, or through an outbound proxy.
+#[derive(Clone)]
+enum Dial {
+    Straight(HttpConnector),
+    /// CONNECT, for plain and TLS targets alike; the proxy itself may be behind TLS.
+    Tunnel(Tunnel<HttpsConnector<HttpConnector>>),
+    /// Names are looked up by the proxy.
+    Socks(SocksV5<HttpConnector>),
+}
+
+impl Dial {
+    fn new(proxy: Option<&ProxyUrl>, target: &Uri, tls: ClientConfig) -> Result<Self, String> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let (uri, basic_auth, user) = match proxy {
+            Some(proxy) => {
+                let user = proxy.user_info().map(split_user);
+                (proxy.uri().clone(), user.as_ref().and_then(basic), user)
+            }
+            None => match Matcher::from_env().intercept(target) {
+                Some(found) => {
+                    let user = found.raw_auth().map(|(name, pass)| (name.to_owned(), pass.to_owned()));
+                    (found.uri().clone(), found.basic_auth().cloned(), user)
+                }
+                None => return Ok(Self::Straight(tcp)),
+            },
+        };
+        match uri.scheme_str() {
+            Some("http" | "https") => {
+                let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+                let tunnel = Tunnel::new(without_user(uri)?, https);
+                Ok(Self::Tunnel(match basic_auth {
+                    Some(auth) => tunnel.with_auth(auth),
+                    None => tunnel,
+                }))
+            }
+            Some("socks5" | "socks5h") => {
+                let socks = SocksV5::new(without_user(uri)?, tcp);
+                Ok(Self::Socks(match user {
+                    Some((name, pass)) => socks.with_auth(name, pass),
+                    None => socks,
+                }))
+            }
+            other => Err(format!("an outbound proxy cannot be {}://", other.unwrap_or_default())),
+        }
+    }
+}
+
+fn split_user(user_info: &str) -> (String, String) {
+    let (name, pass) = user_info.split_once(':').unwrap_or((user_info, ""));
+    (percent_decoded(name), percent_decoded(pass))
+}
+
+fn basic((name, pass): &(String, String)) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{pass}")))).ok()
+}
+
+fn percent_decoded(text: &str) -> String {
+    let hex = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let (bytes, mut out, mut i) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
+    while i < bytes.len() {
+        match bytes.get(i + 1..i + 3).filter(|_| bytes[i] == b'%').and_then(hex) {
+            Some(byte) => {
+                out.push(byte);
+                i += 3;
+            }
+            None => {
+                out.push(bytes[i]);
+                i += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn without_user(uri: Uri) -> Result<Uri, String> {
+    let authority = uri.authority().map(|a| a.as_str().rsplit('@').next().unwrap_or_default().to_owned()).unwrap_or_default();
+    let scheme = uri.scheme_str().unwrap_or("http").to_owned();
+    let built = Uri::builder().scheme(scheme.as_str()).authority(authority).path_and_query("/").build();
+    built.map_err(|_| "the outbound proxy's URL cannot be used".to_owned())
+}
+
+impl Service<Uri> for Dial {
+    type Response = BoxIo;
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = BoxFuture<'static, Result<BoxIo, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        match self {
+            Self::Straight(tcp) => {
+                let connecting = tcp.call(target);
+                Box::pin(async move { Ok(BoxIo(Box::new(connecting.await?))) })
+            }
+            Self::Tunnel(tunnel) => {
+                let connecting = tunnel.call(with_port(target));
+                Box::pin(async move { Ok(BoxIo(Box::new(connecting.await.map_err(Through)?))) })
+            }
+            Self::Socks(socks) => {
+                let connecting = socks.call(with_port(target));
+                Box::pin(async move { Ok(BoxIo(Box::new(connecting.await.map_err(Through)?))) })
+            }
+        }
+    }
+}
+
+/// A proxy is told the port even when it is the scheme's own.
+fn with_port(target: Uri) -> Uri {
+    let port = target.port_u16().unwrap_or(if target.scheme_str() == Some("https") { 443 } else { 80 });
+    let authority = format!("{}:{port}", target.host().unwrap_or_default());
+    let scheme = target.scheme_str().unwrap_or("http");
+    Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build().unwrap_or(target)
+}
+
+/// Says that it was the outbound proxy that failed, or what it said.
+#[derive(Debug)]
+struct Through<E>(E);
+
+impl<E: std::fmt::Debug + Error> std::fmt::Display for Through<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "through the outbound proxy: {}", self.0)
+    }
+}
+
+impl<E: std::fmt::Debug + Error + 'static> Error for Through<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// The whole chain of an error in one line, each part once.
+fn describe(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            let _ = write!(text, "{}{part}", if text.is_empty() { "" } else { ": " });
+        }
+        next = error.source();
+    }
+    format!("cannot connect: {text}")
+}
+
+/// The system's roots, those of `NODE_EXTRA_CA_CERTS` (Claude Code users have set it), and `ca_file`.
+fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+    // Reading the system's roots takes milliseconds and a megabyte: once for all endpoints without roots of their own.
+    static SHARED: OnceLock<Result<ClientConfig, String>> = OnceLock::new();
+    match ca_file {
+        None => SHARED.get_or_init(|| build_tls_config(Vec::new())).clone(),
+        Some(path) => build_tls_config(certificates(path)?),
+    }
+}
+
+fn build_tls_config(mut extra: Vec<CertificateDer<'static>>) -> Result<ClientConfig, String> {
+    if let Some(path) = std::env::var_os("NODE_EXTRA_CA_CERTS").filter(|path| !path.is_empty()) {
+        match certificates(Path::new(&path)) {
+            Ok(more) => extra.extend(more),
+            Err(error) => tracing::warn!("NODE_EXTRA_CA_CERTS is not used: {error}"),
+        }
+    }
+    let provider = Arc::new(ring::default_provider());
+    let verifier = verifier(&provider, extra)?;
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| error.to_string())?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+/// The platform's own verifier; on a machine without any roots (a scratch image) Mozilla's.
+fn verifier(provider: &Arc<CryptoProvider>, extra: Vec<CertificateDer<'static>>) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    let platform = rustls_platform_verifier::Verifier::new_with_extra_roots(extra.clone(), Arc::clone(provider));
+    match platform {
+        Ok(verifier) => Ok(Arc::new(verifier)),
+        Err(_) => {
+            let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+            for certificate in extra {
+                roots.add(certificate).map_err(|error| error.to_string())?;
+            }
+            let built = rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+            Ok(built.build().map_err(|error| error.to_string())?)
+        }
+    }
+}
+
+/// # Errors
+/// A sentence: the file cannot be read or holds no certificate.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let shown = path.display();
+    let pem = std::fs::read(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found = found.map_err(|error| format!("{shown} is no PEM certificate file: {error}"))?;
+    if found.is_empty() { Err(format!("{shown} holds no PEM certificate")) } else { Ok(found) }
+}
+
+/// Any stream of ours behind one type.
+pub struct BoxIo(Box<dyn Io>);
+
+trait Io: Read + Write + Connection + Unpin + Send {}
+impl<T: Read + Write + Connection + Unpin + Send> Io for T {}
+
+impl Connection for BoxIo {
+    fn connected(&self) -> Connected {
+        self.0.connected()
+    }
+}
+
+impl Read for BoxIo {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_read(cx, buf)
+    }
+}
+
+impl Write for BoxIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0).poll_write_vectored(cx, bufs)
+    }
+}

@@ -1,0 +1,138 @@
+//! The smallest view of an upstream that the request path needs, so that tests can script one without a socket.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+
+use crate::clock;
+
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One endpoint's transport: pooled connections to one address.
+pub trait Exchange: Send + Sync {
+    /// A connection to send one request on; with `fresh`, never a pooled one.
+    fn connect(&self, fresh: bool) -> BoxFuture<'_, Result<Box<dyn Link>, ConnectError>>;
+}
+
+/// A connection that is ready for one request.
+pub trait Link: Send {
+    /// Whether it has carried a request before, and so may have died unnoticed.
+    fn is_reused(&self) -> bool;
+
+    /// Sends the request and waits for the answer's head. Dropping the future closes the connection.
+    fn send(self: Box<Self>, request: Request<Upload>) -> BoxFuture<'static, Result<Response<BoxSource>, SendError>>;
+}
+
+/// An answer's body, still coded, in as few pieces as came in: everything that is ready comes in one piece.
+/// Dropping it before its end closes the connection.
+pub trait ByteSource: Send {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SourceError>>>;
+
+    /// Nothing more is wanted of it. A source may finish quietly to keep its connection; by default it just closes.
+    fn retire(self: Box<Self>) {}
+}
+
+pub type BoxSource = Box<dyn ByteSource>;
+
+/// Why there is no connection, in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectError(pub String);
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendError {
+    pub detail: String,
+    /// No byte of the request was written.
+    pub unsent: bool,
+    /// The connection died before any byte of an answer, as one that sat idle for too long does.
+    pub died_silent: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceError {
+    /// The connection broke, or its framing did.
+    Transport(String),
+    /// The content coding does not decode.
+    Decode(String),
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Transport(detail) | Self::Decode(detail)) = self;
+        f.write_str(detail)
+    }
+}
+
+/// A request body kept in memory, so that it can be sent again: chunks are shared, never copied.
+#[derive(Debug)]
+pub struct Upload {
+    chunks: VecDeque<Bytes>,
+    left: u64,
+    watch: UploadWatch,
+}
+
+impl Upload {
+    pub fn new(chunks: &[Bytes]) -> Self {
+        let chunks: VecDeque<Bytes> = chunks.iter().filter(|chunk| !chunk.is_empty()).cloned().collect();
+        let left = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        let moved = Moved { all: chunks.is_empty(), at: None };
+        Self { chunks, left, watch: UploadWatch(Arc::new(Mutex::new(moved))) }
+    }
+
+    /// A view on how far it got, for whoever sent it.
+    pub fn watch(&self) -> UploadWatch {
+        self.watch.clone()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct UploadWatch(Arc<Mutex<Moved>>);
+
+#[derive(Debug)]
+struct Moved {
+    all: bool,
+    at: Option<Instant>,
+}
+
+impl UploadWatch {
+    /// Whether all of the body was handed to the connection.
+    pub fn is_taken(&self) -> bool {
+        self.moved().all
+    }
+
+    /// When a piece of it was handed to the connection last.
+    pub fn moved_at(&self) -> Option<Instant> {
+        self.moved().at
+    }
+
+    fn moved(&self) -> MutexGuard<'_, Moved> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let Some(chunk) = self.chunks.pop_front() else { return Poll::Ready(None) };
+        self.left -= chunk.len() as u64;
+        *self.watch.moved() = Moved { all: self.chunks.is_empty(), at: Some(clock::now()) };
+        Poll::Ready(Some(Ok(Frame::data(chunk))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}

@@ -1,0 +1,143 @@
+//! The failover loop: one endpoint after another until one has an answer that may go down. What happens after that
+//! is the relay's; nothing here can run again once bytes went down.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout_at;
+
+use super::attempt::{self, Call, Opened, shown};
+use super::intake::Inbound;
+use super::trip::Trip;
+use super::{Proxy, Running};
+use crate::clock;
+use crate::domain::failover::{self, Conclusion};
+use crate::domain::fault::{Answer, Blame, Fault, FaultKind};
+use crate::domain::health::{Failure, Outcome};
+use crate::domain::reply::{self, Problem, Tried};
+use crate::live::Lease;
+use crate::wire::record::Ending;
+
+/// What the client gets.
+pub enum Forwarded {
+    /// An endpoint's answer, and the loan of that endpoint.
+    Opened(Opened, Lease),
+    /// Ours, or the best of the failed ones; with the error and the ending for the record.
+    Failed(Answer, String, Ending),
+}
+
+/// The faults of one request so far.
+#[derive(Default)]
+struct Faults {
+    endpoints: Vec<String>,
+    faults: Vec<Fault>,
+}
+
+pub async fn forward(proxy: &Proxy, running: &Running, inbound: &Inbound, trip: &mut Trip) -> Forwarded {
+    let budget = budget(running.config.timeouts.commit, inbound);
+    let deadline = trip.started() + budget;
+    let (mut tried, mut so_far) = (Vec::new(), Faults::default());
+    while let Some(lease) = proxy.live.choose(&tried, inbound.session.as_deref()) {
+        tried.push(lease.id);
+        trip.begin_attempt(&lease.spec.name);
+        let fault = match attempt_within(proxy, running, inbound, &lease, deadline, budget).await {
+            Ok(opened) => {
+                trip.end_attempt(Some(opened.status));
+                return Forwarded::Opened(opened, lease);
+            }
+            Err(fault) => Fault { detail: trip.redacted(&fault.detail), ..fault },
+        };
+        trip.note(&fault);
+        tracing::debug!("{}: {}: {}", trip.id(), lease.spec.name, fault.detail);
+        let out_of_time = fault.kind == FaultKind::CommitTimeout;
+        let move_on = failover::may_move_on(inbound.is_repeatable(), &fault);
+        so_far.endpoints.push(lease.spec.name.clone());
+        lease.report(&outcome(&fault, trip.id()));
+        so_far.faults.push(fault);
+        if !move_on {
+            return so_far.stopped(trip.id());
+        }
+        if out_of_time {
+            break;
+        }
+    }
+    so_far.concluded(trip.id())
+}
+
+async fn attempt_within(
+    proxy: &Proxy,
+    running: &Running,
+    inbound: &Inbound,
+    lease: &Lease,
+    deadline: Instant,
+    budget: Duration,
+) -> Result<Opened, Fault> {
+    let exchange = proxy.exchange(lease.id, &lease.spec).map_err(|detail| Fault::new(FaultKind::Connect, detail))?;
+    let call = Call {
+        exchange: &*Arc::clone(&exchange),
+        spec: &lease.spec,
+        inbound,
+        validation: running.config.validation,
+        timeouts: running.config.timeouts,
+        own_token: running.config.server.auth_token.as_ref(),
+    };
+    let began = clock::now();
+    let Ok(opened) = timeout_at(deadline.into(), attempt::open(&call)).await else {
+        let detail = format!("no answer within the request's {}", shown(budget));
+        let fault = Fault::new(FaultKind::CommitTimeout, detail);
+        // One that only got what others had left of the time is not to blame.
+        let blame = if (clock::now() - began) * 2 >= budget { Blame::Endpoint } else { Blame::Nobody };
+        return Err(Fault { blame, ..fault });
+    };
+    opened
+}
+
+/// The time for the whole request until bytes go down: ours, or a little less than the client's own, so that it hears
+/// from us before it gives up.
+fn budget(commit: Duration, inbound: &Inbound) -> Duration {
+    let named = inbound.headers.get("x-stainless-timeout").and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok());
+    let client = named.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    client.map_or(commit, |client| commit.min(client - (client / 20).min(Duration::from_secs(1))))
+}
+
+fn outcome(fault: &Fault, request_id: &str) -> Outcome {
+    match fault.blame {
+        Blame::Nobody => Outcome::Neutral,
+        Blame::Endpoint => {
+            let reason = fault.detail.clone();
+            Outcome::Failure(Failure { reason, request_id: request_id.to_owned(), rest: fault.retry_after })
+        }
+    }
+}
+
+impl Faults {
+    fn tried(&self) -> Vec<Tried<'_>> {
+        self.endpoints.iter().zip(&self.faults).map(|(endpoint, fault)| Tried { endpoint, fault }).collect()
+    }
+
+    /// No endpoint is left.
+    fn concluded(self, request_id: &str) -> Forwarded {
+        if self.faults.is_empty() {
+            let problem = Problem::nothing_enabled();
+            return Forwarded::Failed(problem.answer(request_id), problem.message, Ending::Failed);
+        }
+        let relayed = matches!(failover::conclude(&self.faults), Conclusion::Relay(_));
+        let answer = reply::concluded(&self.tried(), &self.faults, request_id);
+        self.failed(answer, if relayed { Ending::RelayedError } else { Ending::Failed })
+    }
+
+    /// There may be others, but this request must not be sent twice.
+    fn stopped(self, request_id: &str) -> Forwarded {
+        let answered = [FaultKind::Status, FaultKind::Credentials, FaultKind::Limited, FaultKind::Refused];
+        if self.faults.last().is_some_and(|fault| answered.contains(&fault.kind)) {
+            return self.concluded(request_id);
+        }
+        let answer = reply::lost(&self.tried(), request_id);
+        self.failed(answer, Ending::Failed)
+    }
+
+    fn failed(self, answer: Answer, ending: Ending) -> Forwarded {
+        let each = self.tried().iter().map(|tried| format!("{}: {}", tried.endpoint, tried.fault.detail)).collect::<Vec<_>>();
+        Forwarded::Failed(answer, each.join("; "), ending)
+    }
+}

@@ -1,0 +1,235 @@
+//! A client's request as the rest of the path needs it: whole, so that it can be sent more than once.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Request, header};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+
+use super::decode;
+use super::exchange::{ByteSource, SourceError};
+use crate::config::Server;
+use crate::domain::headers::{self, X_API_KEY};
+use crate::domain::peek::{self, Peek};
+use crate::domain::reply::Problem;
+
+/// A body that stands still for this long is given up.
+const BODY_IDLE: Duration = Duration::from_secs(60);
+/// How long a refused client may go on sending before its connection is closed.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// A client's request, body and all.
+pub struct Inbound {
+    pub method: Method,
+    pub target: PathAndQuery,
+    pub headers: Arc<HeaderMap>,
+    /// In the chunks that it came in: shared by every attempt, never copied.
+    pub body: Vec<Bytes>,
+    pub path: ApiPath,
+    pub peek: Peek,
+    pub session: Option<String>,
+    /// Whether the body is coded in a way that leaves its wishes unknown.
+    pub opaque: bool,
+}
+
+/// What the path asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiPath {
+    Messages,
+    CountTokens,
+    Other,
+}
+
+impl Inbound {
+    /// The path behind `/v1`: empty or starting with a slash.
+    pub fn rest(&self) -> &str {
+        self.target.path().strip_prefix("/v1").unwrap_or_default()
+    }
+
+    pub fn is_repeatable(&self) -> bool {
+        crate::domain::failover::is_repeatable(&self.method, self.target.path())
+    }
+
+    pub fn size(&self) -> u64 {
+        self.body.iter().map(|chunk| chunk.len() as u64).sum()
+    }
+}
+
+pub fn api_path(method: &Method, path: &str) -> ApiPath {
+    match path {
+        "/v1/messages" if *method == Method::POST => ApiPath::Messages,
+        "/v1/messages/count_tokens" if *method == Method::POST => ApiPath::CountTokens,
+        _ => ApiPath::Other,
+    }
+}
+
+/// Whether the request may come in at all, judged by its head alone.
+pub fn admit<B>(request: &Request<B>, server: &Server) -> Result<(), Problem> {
+    match &server.auth_token {
+        Some(token) => {
+            let headers = request.headers();
+            let values = headers.get_all(X_API_KEY).iter().map(|value| value.as_bytes().trim_ascii());
+            let bearer = headers.get_all(header::AUTHORIZATION).iter().map(|value| headers::credential(value.as_bytes()));
+            // Every one is looked at: which of them was right must not show in the time it takes.
+            let known = values.chain(bearer).fold(false, |known, value| known | token.matches(value));
+            if known { Ok(()) } else { Err(Problem::unauthenticated()) }
+        }
+        None => match foreign(request, server) {
+            Some(what) => Err(Problem::foreign(what)),
+            None => Ok(()),
+        },
+    }
+}
+
+/// A web page that a browser on this machine shows could reach us; it cannot help naming itself.
+fn foreign<B>(request: &Request<B>, server: &Server) -> Option<&'static str> {
+    let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
+    let host = request.uri().authority().map(http::uri::Authority::as_str).or_else(|| text(header::HOST));
+    if host.is_some_and(|host| !is_ours(host, server)) {
+        return Some("Host");
+    }
+    let same_port = |origin: &str| host.is_none_or(|host| port_of(host) == port_of(origin));
+    let origin = text(header::ORIGIN);
+    let ours = |origin: &str| origin.strip_prefix("http://").is_some_and(|at| is_ours(at, server) && same_port(at));
+    (!origin.is_none_or(ours)).then_some("Origin")
+}
+
+fn is_ours(authority: &str, server: &Server) -> bool {
+    let host = host_of(authority);
+    let loopback = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    loopback || host.eq_ignore_ascii_case("localhost") || host.eq_ignore_ascii_case(server.host.trim_matches(['[', ']']))
+}
+
+fn host_of(authority: &str) -> &str {
+    match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    }
+}
+
+fn port_of(authority: &str) -> &str {
+    let behind = authority.rsplit(']').next().unwrap_or_default();
+    behind.rsplit_once(':').map_or("80", |(_, port)| port)
+}
+
+/// Reads the whole request. The limit is in bytes.
+///
+/// # Errors
+/// What is wrong with it, and the request without its body, for the record.
+pub async fn read(request: Request<Incoming>, limit: u64) -> Result<Inbound, (Problem, Inbound)> {
+    let (head, body) = request.into_parts();
+    let target = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    let mut inbound = Inbound {
+        path: api_path(&head.method, target.path()),
+        session: session(&head.headers),
+        method: head.method,
+        target,
+        headers: Arc::new(head.headers),
+        body: Vec::new(),
+        peek: Peek::default(),
+        opaque: false,
+    };
+    match read_body(body, limit).await {
+        Ok(body) => inbound.body = body,
+        Err(problem) => return Err((problem, inbound)),
+    }
+    if inbound.method == Method::POST {
+        (inbound.peek, inbound.opaque) = look(&inbound.body, &inbound.headers, limit).await;
+        inbound.session = inbound.session.or_else(|| inbound.peek.user_id.as_deref().map(peek::session));
+    }
+    Ok(inbound)
+}
+
+async fn read_body(mut body: Incoming, limit: u64) -> Result<Vec<Bytes>, Problem> {
+    let mut chunks = Vec::new();
+    if body.size_hint().lower() > limit {
+        linger(body);
+        return Err(Problem::too_large(limit));
+    }
+    let mut size = 0;
+    loop {
+        if body.is_end_stream() {
+            return Ok(chunks);
+        }
+        let Ok(frame) = tokio::time::timeout(BODY_IDLE, body.frame()).await else { return Err(Problem::slow_body()) };
+        let Some(frame) = frame else { return Ok(chunks) };
+        let frame = frame.map_err(|_| Problem::bad_request("The request's body broke off or is wrongly framed."))?;
+        let Ok(data) = frame.into_data() else { continue };
+        size += data.len() as u64;
+        if size > limit {
+            drop(chunks);
+            linger(body);
+            return Err(Problem::too_large(limit));
+        }
+        push(&mut chunks, data);
+    }
+}
+
+/// Small pieces are joined: a body that trickled in byte by byte must not cost an allocation each.
+fn push(chunks: &mut Vec<Bytes>, data: Bytes) {
+    const SMALL: usize = 4096;
+    match chunks.last_mut() {
+        Some(last) if data.len() < SMALL && last.len() < SMALL => {
+            let mut joined = Vec::with_capacity(2 * SMALL);
+            joined.extend_from_slice(last);
+            joined.extend_from_slice(&data);
+            *last = joined.into();
+        }
+        _ => chunks.push(data),
+    }
+}
+
+/// Reads and forgets what a refused client still sends, for a moment: closing at once would reset the connection
+/// and could take the refusal with it.
+pub fn linger(mut body: Incoming) {
+    if body.is_end_stream() {
+        return;
+    }
+    tokio::spawn(async move {
+        let drained = tokio::time::timeout(LINGER, async { while let Some(Ok(_)) = body.frame().await {} });
+        let _ = drained.await;
+    });
+}
+
+/// What the body asks for; of a coded one a copy is decoded for that.
+async fn look(body: &[Bytes], headers: &HeaderMap, limit: u64) -> (Peek, bool) {
+    if !decode::is_coded(headers) {
+        return (peek::peek(body), false);
+    }
+    match decoded_copy(body, headers, limit).await {
+        Some(plain) => (peek::peek(&plain), false),
+        None => (Peek::default(), true),
+    }
+}
+
+async fn decoded_copy(body: &[Bytes], headers: &HeaderMap, limit: u64) -> Option<Vec<Bytes>> {
+    let source = Box::new(Kept(body.to_vec().into_iter()));
+    let mut source = decode::decoded(source, headers).ok()?;
+    let (mut plain, mut size) = (Vec::new(), 0);
+    while let Some(piece) = std::future::poll_fn(|cx| source.poll_bytes(cx)).await {
+        let piece = piece.ok()?;
+        size += piece.len() as u64;
+        if size > limit {
+            return None;
+        }
+        plain.push(piece);
+    }
+    Some(plain)
+}
+
+struct Kept(std::vec::IntoIter<Bytes>);
+
+impl ByteSource for Kept {
+    fn poll_bytes(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<Result<Bytes, SourceError>>> {
+        std::task::Poll::Ready(self.0.next().map(Ok))
+    }
+}
+
+fn session(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("x-claude-code-session-id")?.to_str().ok()?;
+    (!id.is_empty()).then(|| id.to_owned())
+}

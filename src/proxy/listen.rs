@@ -1,0 +1,90 @@
+//! Takes connections in and sees them out.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::Proxy;
+use crate::clock;
+
+/// A head must be there within this time, and an idle connection is closed after it.
+const HEAD_WITHIN: Duration = Duration::from_secs(120);
+/// A request head beyond this is refused.
+const MAX_HEAD: usize = 64 * 1024;
+/// The pause after an accept that failed for want of descriptors: the connection stays queued, so the next accept
+/// would fail at once, for as long as none is freed.
+const BREATHER: Duration = Duration::from_millis(50);
+
+/// How far the end of the program has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    No,
+    /// Take nothing new; finish what is under way.
+    Drain,
+}
+
+/// Serves until `stop` says drain, then until the last request is done. Dropping the future cuts what is left.
+pub async fn run(listener: TcpListener, proxy: Arc<Proxy>, mut stop: watch::Receiver<Stop>) {
+    let mut connections = JoinSet::new();
+    let mut quiet_until = clock::now();
+    loop {
+        tokio::select! {
+            biased;
+            () = draining(&mut stop) => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(serve(stream, Arc::clone(&proxy), stop.clone()));
+                }
+                Err(error) => hold_on(&error, &mut quiet_until).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Returns when it is time to drain; also when nobody is left to say so.
+async fn draining(stop: &mut watch::Receiver<Stop>) {
+    let _ = stop.wait_for(|stop| *stop == Stop::Drain).await;
+}
+
+/// Waits a little; never gives up and never spins.
+async fn hold_on(error: &io::Error, quiet_until: &mut std::time::Instant) {
+    let now = clock::now();
+    if now >= *quiet_until {
+        tracing::warn!("cannot take a connection in, trying on: {error}");
+        *quiet_until = now + Duration::from_secs(10);
+    }
+    tokio::time::sleep(BREATHER).await;
+}
+
+async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<Stop>) {
+    // Without it the last event of a read may wait for the client's acknowledgement of the one before.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| {
+        let proxy = Arc::clone(&proxy);
+        async move { Ok::<_, Infallible>(proxy.handle(request).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_header_size(MAX_HEAD).max_headers(256);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let served = tokio::select! {
+        served = &mut connection => served,
+        () = draining(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!("a client's connection ended: {error}");
+    }
+}

@@ -1,0 +1,194 @@
+//! One request's ledger: what was asked, what was tried, what went down. Ends exactly once; dropped before that, the
+//! client has gone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::intake::Inbound;
+use crate::clock;
+use crate::domain::fault::Fault;
+use crate::domain::headers::REQUEST_ID;
+use crate::domain::redact::{self, Redactor};
+use crate::domain::secret::Secret;
+use crate::logs::capture::Capture;
+use crate::logs::{Entry, LogHandle};
+use crate::wire::record::{AttemptRecord, Ending, RequestRecord, Usage, record_time};
+
+/// Nginx's number for a client that left before anything went down.
+const CLIENT_GONE: u16 = 499;
+
+pub struct Trip {
+    log: LogHandle,
+    started: Instant,
+    wall: SystemTime,
+    record: RequestRecord,
+    request_headers: Arc<HeaderMap>,
+    request_body: Capture,
+    response_headers: HeaderMap,
+    response_body: Capture,
+    attempt_started: Instant,
+    redactor: Redactor,
+    presented: Vec<Secret>,
+    ended: bool,
+}
+
+/// When a request's head arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    pub at: Instant,
+    pub wall: SystemTime,
+}
+
+impl Trip {
+    /// `id`: ours; it gives way to the upstream's when that answers with one.
+    pub fn new(log: &LogHandle, redactor: &Redactor, id: String, arrival: Arrival, inbound: &Inbound) -> Self {
+        let presented = redact::presented(&inbound.headers);
+        let (mut request_body, response_body) = log.captures(&presented);
+        inbound.body.iter().for_each(|chunk| request_body.push(chunk));
+        let record = RequestRecord {
+            id,
+            method: inbound.method.to_string(),
+            path: inbound.target.to_string(),
+            model: inbound.peek.model.clone(),
+            stream: inbound.peek.stream,
+            session: inbound.session.clone(),
+            ..RequestRecord::default()
+        };
+        Self {
+            log: log.clone(),
+            started: arrival.at,
+            wall: arrival.wall,
+            record,
+            request_headers: Arc::clone(&inbound.headers),
+            request_body,
+            response_headers: HeaderMap::new(),
+            response_body,
+            attempt_started: arrival.at,
+            redactor: redactor.clone(),
+            presented,
+            ended: false,
+        }
+    }
+
+    pub fn id(&self) -> &str {
+        &self.record.id
+    }
+
+    /// The text without any credential, this client's own included.
+    pub fn redacted(&self, text: &str) -> String {
+        self.redactor.redact_str(text, &self.presented).into_owned()
+    }
+
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    pub fn begin_attempt(&mut self, endpoint: &str) {
+        self.attempt_started = clock::now();
+        self.record.endpoint = Some(endpoint.to_owned());
+        let started_ms = millis(self.attempt_started - self.started);
+        self.record.attempts.push(AttemptRecord { endpoint: endpoint.to_owned(), started_ms, ..AttemptRecord::default() });
+    }
+
+    /// The attempt under way failed.
+    pub fn note(&mut self, fault: &Fault) {
+        self.end_attempt(fault.status);
+        if let Some(attempt) = self.record.attempts.last_mut() {
+            attempt.fault = Some(fault.kind.word().to_owned());
+            attempt.detail = Some(fault.detail.clone());
+        }
+    }
+
+    /// The attempt under way brought this status; its answer may still be coming.
+    pub fn end_attempt(&mut self, status: Option<StatusCode>) {
+        if let Some(attempt) = self.record.attempts.last_mut() {
+            attempt.status = status.map(|status| status.as_u16());
+            attempt.duration_ms = millis(clock::now() - self.attempt_started);
+        }
+    }
+
+    /// The head goes down now. Sees to it that it has a `request-id`, and that the record has the same.
+    pub fn descend(&mut self, status: StatusCode, headers: &mut HeaderMap) {
+        self.record.status = status.as_u16();
+        self.record.first_byte_ms = Some(millis(clock::now() - self.started));
+        match headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty()) {
+            Some(id) => id.clone_into(&mut self.record.id),
+            None => {
+                if let Ok(id) = HeaderValue::from_str(&self.record.id) {
+                    headers.insert(REQUEST_ID, id);
+                }
+            }
+        }
+        self.response_headers.clone_from(headers);
+    }
+
+    /// These bytes of the body go down now.
+    pub fn pass(&mut self, bytes: &Bytes) {
+        self.response_body.push(bytes);
+    }
+
+    pub fn set_usage(&mut self, usage: Usage) {
+        if usage != Usage::default() {
+            self.record.usage = Some(usage);
+        }
+    }
+
+    /// What went wrong after the head went down, or before any attempt.
+    pub fn set_error(&mut self, error: impl Into<String>) {
+        self.record.error = Some(error.into());
+    }
+
+    /// A fault of the stream after bytes went down belongs to the attempt that brought it.
+    pub fn note_late(&mut self, word: &str, detail: &str) {
+        if let Some(attempt) = self.record.attempts.last_mut() {
+            attempt.fault = Some(word.to_owned());
+            attempt.detail = Some(detail.to_owned());
+        }
+        self.set_error(detail);
+    }
+
+    pub fn end(mut self, ending: Ending) {
+        self.close(ending);
+    }
+
+    fn close(&mut self, ending: Ending) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let now = clock::now();
+        let mut record = std::mem::take(&mut self.record);
+        record.ending = ending;
+        record.time = record_time(self.wall);
+        record.duration_ms = millis(now - self.started);
+        if let Some(attempt) = record.attempts.last_mut().filter(|_| record.first_byte_ms.is_some() || ending == Ending::ClientGone) {
+            attempt.duration_ms = millis(now - self.attempt_started);
+        }
+        if record.status == 0 {
+            record.status = CLIENT_GONE;
+        }
+        if ending == Ending::ClientGone && record.error.is_none() {
+            record.error = Some("the client left".to_owned());
+        }
+        self.log.submit(Entry {
+            record,
+            presented: std::mem::take(&mut self.presented),
+            request_headers: Arc::clone(&self.request_headers),
+            request_body: std::mem::take(&mut self.request_body).finish(),
+            response_headers: std::mem::take(&mut self.response_headers),
+            response_body: std::mem::take(&mut self.response_body).finish(),
+        });
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Drop for Trip {
+    fn drop(&mut self) {
+        self.close(Ending::ClientGone);
+    }
+}
