@@ -1,12 +1,143 @@
-//! `check`: every endpoint probed once.
+//! `check`: every endpoint probed once, side by side, with the probe that a running proxy uses.
 
-use super::{CommandError, Exit};
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anstyle::AnsiColor;
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use super::{CommandError, Exit, note, print_json};
 use crate::cli::CheckArgs;
+use crate::clock;
 use crate::config::Config;
+use crate::domain::endpoint::EndpointSpec;
+use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::redact::Redactor;
+use crate::proxy::probe::{Healthy, Probe};
+use crate::proxy::upstream::Upstream;
+
+/// What is known of one endpoint now.
+#[derive(Debug, Serialize)]
+struct Checked {
+    name: String,
+    url: String,
+    enabled: bool,
+    healthy: bool,
+    /// The model that was asked for.
+    model: Option<String>,
+    /// Until the first content, or the fault.
+    ms: u64,
+    /// A word for programs; absent when it is healthy.
+    fault: Option<&'static str>,
+    /// Why it is not healthy, or why it counts as healthy without an answer.
+    detail: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    healthy: bool,
+    endpoints: Vec<Checked>,
+}
 
 pub fn run(config: Config, args: &CheckArgs) -> Result<Exit, CommandError> {
-    let Config { endpoints, .. } = config;
-    let count = if args.names.is_empty() { endpoints.len() } else { args.names.len() };
-    let message = format!("this build cannot probe {count} endpoints yet");
-    Err(CommandError::failed("unavailable", message, "use a newer build"))
+    let wanted = wanted(&config, &args.names)?;
+    if wanted.is_empty() {
+        note("note: no endpoint is enabled, so there is nothing to check");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let checked = runtime.block_on(check_all(config, wanted, args))?;
+    let healthy = checked.iter().all(|checked| checked.healthy);
+    if args.json {
+        print_json(&Report { healthy, endpoints: checked })?;
+    }
+    Ok(if healthy { Exit::Fine } else { Exit::Failed })
+}
+
+/// The enabled ones, or those that were named.
+fn wanted(config: &Config, names: &[String]) -> Result<Vec<Arc<EndpointSpec>>, CommandError> {
+    if names.is_empty() {
+        return Ok(config.endpoints.iter().filter(|endpoint| endpoint.enabled).cloned().collect());
+    }
+    let find = |name: &String| {
+        let found = config.endpoints.iter().find(|endpoint| endpoint.name == *name);
+        found.cloned().ok_or_else(|| {
+            let known: Vec<&str> = config.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
+            CommandError::usage(format!("there is no endpoint \"{name}\""), format!("the config has {}", known.join(", ")))
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+/// People see each line as it comes, in the order in which the endpoints answer; the report keeps the config's order.
+async fn check_all(config: Config, wanted: Vec<Arc<EndpointSpec>>, args: &CheckArgs) -> Result<Vec<Checked>, CommandError> {
+    let redactor = Redactor::new(config.secrets());
+    let config = Arc::new(config);
+    let width = wanted.iter().map(|endpoint| endpoint.name.chars().count()).max().unwrap_or_default();
+    let mut probes = JoinSet::new();
+    for (place, spec) in wanted.into_iter().enumerate() {
+        let (config, free) = (Arc::clone(&config), args.no_spend);
+        probes.spawn(async move { (place, check_one(&config, &spec, free).await) });
+    }
+    let mut all = Vec::new();
+    while let Some(probed) = probes.join_next().await {
+        let Ok((place, mut checked)) = probed else { continue };
+        checked.detail = checked.detail.map(|detail| redactor.redact_str(&detail, &[]).into_owned());
+        if !args.json {
+            show(&checked, width)?;
+        }
+        all.push((place, checked));
+    }
+    all.sort_by_key(|(place, _)| *place);
+    Ok(all.into_iter().map(|(_, checked)| checked).collect())
+}
+
+async fn check_one(config: &Config, spec: &EndpointSpec, free: bool) -> Checked {
+    let began = clock::now();
+    let probed = match Upstream::new(spec) {
+        Ok(upstream) => {
+            let probe = Probe { spec, rules: &config.health, timeouts: config.timeouts, last_good: None };
+            if free { probe.run_free(&upstream).await } else { probe.run(&upstream).await }
+        }
+        Err(detail) => Err(Fault::new(FaultKind::Connect, detail)),
+    };
+    checked(spec, probed, began)
+}
+
+fn checked(spec: &EndpointSpec, probed: Result<Healthy, Fault>, began: Instant) -> Checked {
+    let ms = u64::try_from((clock::now() - began).as_millis()).unwrap_or(u64::MAX);
+    let (name, url, enabled) = (spec.name.clone(), spec.url.to_string(), spec.enabled);
+    match probed {
+        Ok(Healthy { model, remark }) => {
+            Checked { name, url, enabled, healthy: true, model, ms, fault: None, detail: remark, hint: None }
+        }
+        Err(fault) => {
+            let hint = Some(fault.kind.remedy());
+            let word = Some(fault.kind.word());
+            Checked { name, url, enabled, healthy: false, model: None, ms, fault: word, detail: Some(fault.detail), hint }
+        }
+    }
+}
+
+fn show(checked: &Checked, width: usize) -> Result<(), CommandError> {
+    let (mark, color, word) =
+        if checked.healthy { ("●", AnsiColor::Green, "healthy") } else { ("x", AnsiColor::Red, "not healthy") };
+    let style = color.on_default();
+    let mut line = format!("{style}{mark}{style:#} {:width$}  {word} after {} ms", checked.name, checked.ms);
+    if let Some(model) = &checked.model {
+        line += &format!(", asked for {model}");
+    }
+    if let Some(detail) = &checked.detail {
+        line += &format!(": {detail}");
+    }
+    if let Some(hint) = checked.hint {
+        line += &format!(" ({hint})");
+    }
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(())
 }

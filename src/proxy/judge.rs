@@ -23,6 +23,13 @@ pub struct Fed {
     pub end: Option<End>,
 }
 
+/// What ended the reading of a stream.
+enum Verdict {
+    Whole,
+    Error(ApiError),
+    Broken(String),
+}
+
 /// How a stream ended.
 #[derive(Debug)]
 pub enum End {
@@ -41,37 +48,36 @@ impl StreamJudge {
 
     pub fn feed(&mut self, chunk: Bytes) -> Fed {
         self.parser.push(chunk);
-        let mut good = 0;
-        let ended = self.judge(&mut good);
-        let mut released = self.parser.release();
-        let bad = released.split_off(good.min(released.len()));
+        let ended = self.judge();
+        let released = self.parser.release();
         let end = ended.map(|end| match end {
-            End::Broken { detail, .. } => End::Broken { detail, rest: self.rest(&bad) },
-            other => other,
+            Verdict::Whole => self.ended(),
+            Verdict::Error(error) => End::Error(error),
+            Verdict::Broken(detail) => End::Broken { detail, rest: self.rest() },
         });
         Fed { released, end }
     }
 
-    fn judge(&mut self, good: &mut usize) -> Option<End> {
-        let broken = |detail| Some(End::Broken { detail, rest: Bytes::new() });
+    fn judge(&mut self) -> Option<Verdict> {
         loop {
             let step = match self.parser.next_event() {
                 Ok(Some(event)) => self.check.accept(&event),
                 Ok(None) => return None,
-                Err(error) => return broken(error.to_string()),
+                Err(error) => return Some(Verdict::Broken(error.to_string())),
             };
             match step {
-                Ok(Step::Done) => return Some(self.ended()),
-                Ok(step) => {
-                    *good = self.parser.returned();
-                    match step {
-                        Step::Commit => self.committed = true,
-                        Step::End => return Some(End::Whole(Bytes::new())),
-                        Step::Error(error) => return Some(End::Error(error)),
-                        Step::Quiet | Step::Started | Step::More | Step::Done => {}
-                    }
+                Ok(Step::Commit) => self.committed = true,
+                Ok(Step::Quiet | Step::Started | Step::More) => {}
+                Ok(Step::End) => return Some(Verdict::Whole),
+                Ok(Step::Error(error)) => return Some(Verdict::Error(error)),
+                Ok(Step::Done) => {
+                    self.parser.reject();
+                    return Some(Verdict::Whole);
                 }
-                Err(defect) => return broken(defect.to_string()),
+                Err(defect) => {
+                    self.parser.reject();
+                    return Some(Verdict::Broken(defect.to_string()));
+                }
             }
         }
     }
@@ -79,7 +85,7 @@ impl StreamJudge {
     /// Judges the stream's end, clean or (`cut`) not: after a stop reason even a cut leaves a whole answer.
     pub fn finish(&mut self, cut: Option<String>) -> End {
         match cut {
-            Some(detail) if !self.check.has_stop_reason() => End::Broken { detail, rest: self.rest(&[]) },
+            Some(detail) if !self.check.has_stop_reason() => End::Broken { detail, rest: self.rest() },
             _ => self.ended(),
         }
     }
@@ -88,12 +94,13 @@ impl StreamJudge {
         match self.check.finish() {
             Ok(Finish::Whole) => End::Whole(Bytes::new()),
             Ok(Finish::AddMessageStop) => End::Whole(Bytes::from_static(MESSAGE_STOP)),
-            Err(defect) => End::Broken { detail: defect.to_string(), rest: self.rest(&[]) },
+            Err(defect) => End::Broken { detail: defect.to_string(), rest: self.rest() },
         }
     }
 
-    fn rest(&mut self, bad: &[u8]) -> Bytes {
-        [bad, &self.parser.take_rest()].concat().into()
+    /// Everything that was not released; nothing more is judged.
+    fn rest(&mut self) -> Bytes {
+        std::mem::replace(&mut self.parser, SseParser::new(MAX_EVENT)).into_rest()
     }
 
     /// Whether the first content was seen.

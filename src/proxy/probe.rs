@@ -86,7 +86,8 @@ pub struct Probe<'a> {
 /// What a healthy endpoint showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Healthy {
-    pub model: String,
+    /// The model that was asked for, if any was.
+    pub model: Option<String>,
     /// Why this counts as healthy where the answer was no message.
     pub remark: Option<String>,
 }
@@ -97,10 +98,30 @@ impl Probe<'_> {
     pub async fn run(&self, exchange: &dyn Exchange) -> Result<Healthy, Fault> {
         let limit = self.rules.check_timeout;
         let probed = tokio::time::timeout(limit, self.ask(exchange)).await;
-        probed.unwrap_or_else(|_| {
-            let detail = format!("no content within {}", attempt::shown(limit));
-            Err(Fault::new(FaultKind::FirstByteTimeout, detail))
-        })
+        probed.unwrap_or_else(|_| Err(self.silent()))
+    }
+
+    /// Asks only for what costs nothing: a count of tokens.
+    ///
+    /// # Errors
+    /// The fault that a client's request would have met.
+    pub async fn run_free(&self, exchange: &dyn Exchange) -> Result<Healthy, Fault> {
+        let model = self.model().unwrap_or_else(|| MODEL.to_owned());
+        let body = serde_json::json!({ "model": model, "messages": [{ "role": "user", "content": "Say ok." }] });
+        let asking = self.send(exchange, Method::POST, "/v1/messages/count_tokens", Bytes::from(body.to_string()), Peek::default());
+        let opened = tokio::time::timeout(self.rules.check_timeout, asking).await.unwrap_or_else(|_| Err(self.silent()));
+        match opened {
+            Err(fault) if fault.kind == FaultKind::Refused => {
+                let remark = Some(format!("{}; it does not count tokens, so its key was not tried", fault.detail));
+                Ok(Healthy { model: None, remark })
+            }
+            opened => judged(self.spec, opened).map(|remark| Healthy { model: Some(model), remark }),
+        }
+    }
+
+    fn silent(&self) -> Fault {
+        let detail = format!("no answer within {}", attempt::shown(self.rules.check_timeout));
+        Fault::new(FaultKind::FirstByteTimeout, detail)
     }
 
     async fn ask(&self, exchange: &dyn Exchange) -> Result<Healthy, Fault> {
@@ -116,7 +137,7 @@ impl Probe<'_> {
         });
         let peek = Peek { model: Some(model.clone()), stream: true, ..Peek::default() };
         let opened = self.send(exchange, Method::POST, "/v1/messages", Bytes::from(body.to_string()), peek).await;
-        judged(self.spec, opened).map(|remark| Healthy { model, remark })
+        judged(self.spec, opened).map(|remark| Healthy { model: Some(model), remark })
     }
 
     fn model(&self) -> Option<String> {
