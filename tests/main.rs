@@ -5,6 +5,7 @@ pub mod support;
 
 mod access;
 mod decoding;
+mod examples;
 mod failover;
 mod headers;
 mod health;
