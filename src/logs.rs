@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Entry {
     /// All but `v`, `request` and `response`, which are filled in as it is written.
     pub record: RequestRecord,
-    pub request_headers: HeaderMap,
+    pub request_headers: Arc<HeaderMap>,
     pub request_body: Captured,
     pub response_headers: HeaderMap,
     pub response_body: Captured,

@@ -128,10 +128,8 @@ impl Proxy {
         let mut trip = Trip::new(&self.log, &running.redactor, id, arrival, &inbound);
         match forward::forward(self, running, &inbound, &mut trip).await {
             Forwarded::Opened(opened, lease) => {
-                let good = (inbound.path == ApiPath::Messages).then(|| LastGood {
-                    model: inbound.peek.model.clone(),
-                    headers: Arc::clone(&inbound.headers),
-                });
+                let good = (inbound.path == ApiPath::Messages)
+                    .then(|| LastGood { model: inbound.peek.model.clone(), headers: Arc::clone(&inbound.headers) });
                 let ground = Ground {
                     live: &self.live,
                     stream_idle: running.config.timeouts.stream_idle,

@@ -67,14 +67,21 @@ fn wanted(config: &Config, names: &[String]) -> Result<Vec<Arc<EndpointSpec>>, C
         let found = config.endpoints.iter().find(|endpoint| endpoint.name == *name);
         found.cloned().ok_or_else(|| {
             let known: Vec<&str> = config.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
-            CommandError::usage(format!("there is no endpoint \"{name}\""), format!("the config has {}", known.join(", ")))
+            CommandError::usage(
+                format!("there is no endpoint \"{name}\""),
+                format!("the config has {}", known.join(", ")),
+            )
         })
     };
     names.iter().map(find).collect()
 }
 
 /// People see each line as it comes, in the order in which the endpoints answer; the report keeps the config's order.
-async fn check_all(config: Config, wanted: Vec<Arc<EndpointSpec>>, args: &CheckArgs) -> Result<Vec<Checked>, CommandError> {
+async fn check_all(
+    config: Config,
+    wanted: Vec<Arc<EndpointSpec>>,
+    args: &CheckArgs,
+) -> Result<Vec<Checked>, CommandError> {
     let redactor = Redactor::new(config.secrets());
     let config = Arc::new(config);
     let width = wanted.iter().map(|endpoint| endpoint.name.chars().count()).max().unwrap_or_default();
@@ -118,7 +125,17 @@ fn checked(spec: &EndpointSpec, probed: Result<Healthy, Fault>, began: Instant) 
         Err(fault) => {
             let hint = Some(fault.kind.remedy());
             let word = Some(fault.kind.word());
-            Checked { name, url, enabled, healthy: false, model: None, ms, fault: word, detail: Some(fault.detail), hint }
+            Checked {
+                name,
+                url,
+                enabled,
+                healthy: false,
+                model: None,
+                ms,
+                fault: word,
+                detail: Some(fault.detail),
+                hint,
+            }
         }
     }
 }

@@ -85,7 +85,10 @@ async fn bind(host: &str, port: u16) -> Result<TcpListener, CommandError> {
 }
 
 fn use_color() -> bool {
-    matches!(anstream::AutoStream::choice(&io::stderr()), anstream::ColorChoice::Always | anstream::ColorChoice::AlwaysAnsi)
+    matches!(
+        anstream::AutoStream::choice(&io::stderr()),
+        anstream::ColorChoice::Always | anstream::ColorChoice::AlwaysAnsi
+    )
 }
 
 /// Where it listens, what is behind it, where the logs go and what to tell Claude Code.
@@ -135,7 +138,8 @@ struct StopSignals {
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        let stop = StopSignals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
+        let stop =
+            StopSignals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
         Ok(Self { stop, hangup: signal(SignalKind::hangup())? })
     }
 }
@@ -162,7 +166,11 @@ impl Reloader {
     fn new(config: &Config, redactor: SharedRedactor, log: LogHandle, diagnostics: Guard) -> Self {
         let watch = config.file.as_deref().and_then(|file| {
             let watch = config_watch::watch(file);
-            watch.inspect_err(|error| tracing::warn!("{} is not watched, send SIGHUP after a change: {error}", file.display())).ok()
+            watch
+                .inspect_err(|error| {
+                    tracing::warn!("{} is not watched, send SIGHUP after a change: {error}", file.display())
+                })
+                .ok()
         });
         Self { config: config.clone(), watch, redactor, log, diagnostics }
     }

@@ -144,7 +144,7 @@ impl<'a> Checker<'a> {
         if admin.enabled && admin.port != 0 && admin.port == server.port && overlap(&server.host, &admin.host) {
             let what = format!("server.port is {} too", server.port);
             let problem = self.problem("web_admin.port", what).label("taken by the proxy itself");
-            self.problems.push(problem.help("give each its own port"));
+            self.problems.push(problem.help("choose another port, such as 8081"));
         }
     }
 

@@ -92,7 +92,6 @@ pub fn looks_secret(text: &str) -> bool {
 pub fn may_show(key: Option<&str>, value: &str) -> bool {
     let value = value.trim_matches(['"', '\'']);
     match key {
-        _ if value.is_empty() => true,
         None => known_keys().any(|known| known == value),
         Some(key) if is_secret_key(key) => is_reference(value),
         Some(key) if FREE.contains(&key) => is_reference(value) || !looks_secret(value),

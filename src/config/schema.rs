@@ -23,9 +23,7 @@ mod tests {
             serde_json::Value::Array(items) => items.iter().collect(),
             _ => Vec::new(),
         };
-        for value in inner {
-            keys(value, found);
-        }
+        inner.into_iter().for_each(|value| keys(value, found));
     }
 
     #[test]

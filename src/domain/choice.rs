@@ -34,7 +34,8 @@ pub fn pick(candidates: &[Candidate<'_>], session: Option<&str>) -> Option<usize
 /// one moves only the sessions that must move. FNV-1a with a final mix: stable between runs, unlike std's hasher.
 fn weight(session: &str, name: &str) -> u64 {
     let bytes = session.bytes().chain([0xff]).chain(name.bytes());
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)

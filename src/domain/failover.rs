@@ -114,13 +114,29 @@ mod tests {
             ("one that broke", vec![transport.clone()], BadGateway { hopeless: false }),
             ("all time-outs", vec![idle.clone(), connect.clone()], TimedOut),
             ("a time-out and another", vec![idle.clone(), transport.clone()], BadGateway { hopeless: false }),
-            ("a limit wins", vec![transport.clone(), limited(Some(5)), idle.clone()], Limited { fault: 1, retry_after: secs(5) }),
-            ("the soonest limit", vec![limited(Some(50)), limited(Some(5))], Limited { fault: 1, retry_after: secs(5) }),
+            (
+                "a limit wins",
+                vec![transport.clone(), limited(Some(5)), idle.clone()],
+                Limited { fault: 1, retry_after: secs(5) },
+            ),
+            (
+                "the soonest limit",
+                vec![limited(Some(50)), limited(Some(5))],
+                Limited { fault: 1, retry_after: secs(5) },
+            ),
             ("no wait is invented", vec![transport.clone(), limited(None)], Limited { fault: 1, retry_after: None }),
             ("just a minute", vec![idle.clone(), limited(Some(60))], Limited { fault: 1, retry_after: secs(60) }),
             ("too long a wait", vec![limited(Some(61)), transport.clone()], Busy),
-            ("all limited for long", vec![limited(Some(300)), limited(Some(61))], Limited { fault: 1, retry_after: secs(61) }),
-            ("one named no time", vec![limited(Some(300)), limited(None), idle], Limited { fault: 1, retry_after: None }),
+            (
+                "all limited for long",
+                vec![limited(Some(300)), limited(Some(61))],
+                Limited { fault: 1, retry_after: secs(61) },
+            ),
+            (
+                "one named no time",
+                vec![limited(Some(300)), limited(None), idle],
+                Limited { fault: 1, retry_after: None },
+            ),
             ("all refused it", vec![refused.clone(), billing.clone()], Relay(0)),
             ("refused and broke", vec![refused, transport], BadGateway { hopeless: false }),
             ("all keys are bad", vec![keys.clone(), billing], BadGateway { hopeless: true }),
@@ -157,7 +173,8 @@ mod tests {
 
     #[test]
     fn billing_is_told_by_whole_words() {
-        for text in ["Your credit balance is too low", "out of Credits.", "see Billing", "monthly spend limit reached"] {
+        for text in ["Your credit balance is too low", "out of Credits.", "see Billing", "monthly spend limit reached"]
+        {
             assert!(is_about_billing(text), "{text}");
         }
         for text in ["tools.0.name: get_credit_score is invalid", "max_tokens: too large", "accredited", ""] {

@@ -68,11 +68,15 @@ impl FaultKind {
         match self {
             Self::Connect | Self::ConnectTimeout => "check its url, the network and any outbound proxy",
             Self::FirstByteTimeout | Self::IdleTimeout | Self::CommitTimeout => "it may be overloaded; try again",
-            Self::Transport | Self::Decode | Self::Status | Self::ErrorEvent => "try again; if it stays, ask its operator",
+            Self::Transport | Self::Decode | Self::Status | Self::ErrorEvent => {
+                "try again; if it stays, ask its operator"
+            }
             Self::Credentials => "check its auth_value and its account",
             Self::Limited => "wait, or add an endpoint",
             Self::Refused => "check the request",
-            Self::NotAMessage | Self::BrokenStream => "check its url and path_prefix; it does not speak Anthropic's format",
+            Self::NotAMessage | Self::BrokenStream => {
+                "check its url and path_prefix; it does not speak Anthropic's format"
+            }
             Self::TooLarge => "ask for less",
         }
     }
@@ -127,7 +131,15 @@ impl Fault {
             FaultKind::Connect | FaultKind::ConnectTimeout => Progress::NotDelivered,
             _ => Progress::Delivered,
         };
-        Self { kind, blame: Blame::Endpoint, progress, detail: detail.into(), status: None, retry_after: None, relay: None }
+        Self {
+            kind,
+            blame: Blame::Endpoint,
+            progress,
+            detail: detail.into(),
+            status: None,
+            retry_after: None,
+            relay: None,
+        }
     }
 
     pub fn with_status(mut self, status: StatusCode) -> Self {

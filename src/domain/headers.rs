@@ -115,7 +115,9 @@ pub fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok().map(|wait| Duration::from_secs(wait.as_secs_f64().ceil() as u64));
+        return Duration::try_from_secs_f64(seconds)
+            .ok()
+            .map(|wait| Duration::from_secs(wait.as_secs_f64().ceil() as u64));
     }
     let at = http_date(text)?;
     // Rounded up: a client that comes a moment early is limited again.
@@ -154,7 +156,10 @@ mod tests {
     use super::*;
 
     fn map(pairs: &[(&str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(n, v)| (n.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(v.as_bytes()).unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(n, v)| (n.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(v.as_bytes()).unwrap()))
+            .collect()
     }
 
     fn lines(headers: &HeaderMap) -> Vec<String> {

@@ -233,7 +233,13 @@ mod tests {
     }
 
     fn rules() -> HealthRules {
-        HealthRules { window: secs(140), min_failures: 2, check_interval: secs(30), check_timeout: secs(30), probe_model: None }
+        HealthRules {
+            window: secs(140),
+            min_failures: 2,
+            check_interval: secs(30),
+            check_timeout: secs(30),
+            probe_model: None,
+        }
     }
 
     fn failure(id: &str) -> Outcome {

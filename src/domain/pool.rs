@@ -180,7 +180,13 @@ mod tests {
 
     fn rules() -> HealthRules {
         let secs = Duration::from_secs;
-        HealthRules { window: secs(140), min_failures: 2, check_interval: secs(30), check_timeout: secs(30), probe_model: None }
+        HealthRules {
+            window: secs(140),
+            min_failures: 2,
+            check_interval: secs(30),
+            check_timeout: secs(30),
+            probe_model: None,
+        }
     }
 
     #[expect(clippy::disallowed_methods, reason = "any instant will do as the origin")]
@@ -232,7 +238,11 @@ mod tests {
     #[test]
     fn in_flight_is_given_back_and_each_endpoint_is_chosen_once() {
         let now = t0();
-        let mut pool = Pool::new(&[spec("a", "http://a", true), spec("b", "http://b", true), spec("c", "http://c", false)], rules(), now);
+        let mut pool = Pool::new(
+            &[spec("a", "http://a", true), spec("b", "http://b", true), spec("c", "http://c", false)],
+            rules(),
+            now,
+        );
         let first = pool.choose(&[], None, now).unwrap().id;
         let second = pool.choose(&[first], None, now).unwrap().id;
         assert_ne!(first, second);

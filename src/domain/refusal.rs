@@ -138,7 +138,9 @@ mod tests {
 
     #[test]
     fn only_a_refusal_lets_an_unsafe_request_move_on() {
-        for (status, declined) in [(400, true), (404, true), (429, true), (503, true), (529, true), (500, false), (302, false)] {
+        for (status, declined) in
+            [(400, true), (404, true), (429, true), (503, true), (529, true), (500, false), (302, false)]
+        {
             let fault = judge(answer(status, ""), false, SystemTime::UNIX_EPOCH).unwrap_err();
             assert_eq!(fault.progress == Progress::Declined, declined, "{status}");
         }

@@ -40,7 +40,8 @@ impl Problem {
     }
 
     pub fn not_found(path: &str) -> Self {
-        let message = format!("claude-proxy serves /v1/* here, there is no {path}. ANTHROPIC_BASE_URL must not have a path.");
+        let message =
+            format!("claude-proxy serves /v1/* here, there is no {path}. ANTHROPIC_BASE_URL must not have a path.");
         Self::new(StatusCode::NOT_FOUND, "not_found_error", message)
     }
 
@@ -63,7 +64,11 @@ impl Problem {
     }
 
     pub fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "api_error", "claude-proxy failed on this request; its log says more.")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "api_error",
+            "claude-proxy failed on this request; its log says more.",
+        )
     }
 
     /// The whole answer, but for its `request-id` header.

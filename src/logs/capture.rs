@@ -22,6 +22,13 @@ pub struct Capture {
     tail: Vec<u8>,
 }
 
+impl Default for Capture {
+    /// Of a body that is not logged.
+    fn default() -> Self {
+        Self::new(BodyMode::None, 0)
+    }
+}
+
 impl Capture {
     /// `spare`: bytes to keep beyond what is shown, so that a secret at the border is still recognised
     /// (the longest one's length).

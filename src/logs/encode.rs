@@ -390,7 +390,7 @@ mod tests {
     fn a_record_comes_back_as_it_was() {
         let entry = Entry {
             record: full_record(),
-            request_headers: headers(&[("accept", "a"), ("x-one", "1"), ("accept", "b")]),
+            request_headers: headers(&[("accept", "a"), ("x-one", "1"), ("accept", "b")]).into(),
             request_body: body(BodyMode::Truncated, "{\"a\":\"b\"}"),
             ..Entry::default()
         };
@@ -409,7 +409,8 @@ mod tests {
                 ("cookie", "a=b"),
                 ("x-echo", KEY),
                 ("x-tokens", "12"),
-            ]),
+            ])
+            .into(),
             response_headers: headers(&[("set-cookie", "c=d"), ("x-part", &format!("a{TOKEN}b")), (KEY, "name")]),
             request_body: body(BodyMode::Full, format!("{{\"k\":\"{KEY}\"}}")),
             response_body: body(BodyMode::Truncated, format!("data: {TOKEN}\n\n")),
@@ -561,7 +562,7 @@ mod tests {
             (record.model, record.session, record.attempts[0].detail) = (Some(word(3)), Some(word(4)), Some(word(5)));
             let mut entry = Entry {
                 record,
-                request_headers: map.clone(),
+                request_headers: map.clone().into(),
                 request_body: body(mode, with_secrets(&noise[0])),
                 response_headers: map,
                 response_body: body(mode, with_secrets(&noise[1])),

@@ -93,7 +93,8 @@ pub async fn open(call: &Call<'_>) -> Result<Opened, Fault> {
         headers.extend(head.headers.get(header::CONTENT_LENGTH).map(|length| (header::CONTENT_LENGTH, length.clone())));
     }
     let body = if coded {
-        decode::decoded(body, &head.headers).map_err(|detail| Fault::new(FaultKind::Decode, detail).with_status(status))?
+        decode::decoded(body, &head.headers)
+            .map_err(|detail| Fault::new(FaultKind::Decode, detail).with_status(status))?
     } else {
         body
     };
@@ -106,12 +107,15 @@ pub async fn open(call: &Call<'_>) -> Result<Opened, Fault> {
 fn outgoing(call: &Call<'_>) -> Result<http::request::Parts, Fault> {
     let inbound = call.inbound;
     let target = call.spec.target(inbound.rest(), inbound.target.query());
-    let target = target.ok_or_else(|| Fault::new(FaultKind::Connect, "its url and path_prefix make no valid address"))?;
+    let target =
+        target.ok_or_else(|| Fault::new(FaultKind::Connect, "its url and path_prefix make no valid address"))?;
     let mut headers = headers::outbound(&inbound.headers, &call.spec.auth, call.own_token);
     let authority = call.spec.url.authority().as_str();
-    let host = HeaderValue::try_from(authority).map_err(|_| Fault::new(FaultKind::Connect, "its host is no valid header"))?;
+    let host =
+        HeaderValue::try_from(authority).map_err(|_| Fault::new(FaultKind::Connect, "its host is no valid header"))?;
     headers.insert(header::HOST, host);
-    let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().any(|name| inbound.headers.contains_key(name));
+    let framed =
+        [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().any(|name| inbound.headers.contains_key(name));
     if framed || inbound.size() > 0 {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(inbound.size()));
     }
@@ -159,8 +163,12 @@ async fn exchange(call: &Call<'_>, link: Box<dyn Link>, head: &http::request::Pa
         match timeout_at(deadline.into(), &mut answer).await {
             Ok(Ok(response)) => return Ok((response, deadline)),
             Ok(Err(error)) => {
-                let progress = if error.unsent || !watch.is_taken() { Progress::NotDelivered } else { Progress::Delivered };
-                return Err((Fault { progress, ..Fault::new(FaultKind::Transport, error.detail.clone()) }, Some(error)));
+                let progress =
+                    if error.unsent || !watch.is_taken() { Progress::NotDelivered } else { Progress::Delivered };
+                return Err((
+                    Fault { progress, ..Fault::new(FaultKind::Transport, error.detail.clone()) },
+                    Some(error),
+                ));
             }
             Err(_) => match watch.moved_at().map(|at| at + limit).filter(|later| *later > deadline) {
                 Some(later) => deadline = later,
@@ -342,8 +350,13 @@ fn uncommitted(end: End) -> Fault {
 /// The stream's own `error` event: with the status that its type would have had, where a client can act on that.
 fn event_fault(error: &ApiError) -> Fault {
     let status = reply::status_of_event(&error.kind);
-    let kind = if status.is_some_and(|s| matches!(s.as_u16(), 429 | 529)) { FaultKind::Limited } else { FaultKind::ErrorEvent };
-    let fault = Fault::new(kind, format!("its stream began with {}: {}", error.kind, refusal::shortened(&error.message)));
+    let kind = if status.is_some_and(|s| matches!(s.as_u16(), 429 | 529)) {
+        FaultKind::Limited
+    } else {
+        FaultKind::ErrorEvent
+    };
+    let fault =
+        Fault::new(kind, format!("its stream began with {}: {}", error.kind, refusal::shortened(&error.message)));
     let answer = status.map(|status| {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -381,5 +394,9 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
 
 /// `60 s`, `1.5 s`, `200 ms`.
 pub fn shown(duration: Duration) -> String {
-    if duration < Duration::from_secs(1) { format!("{} ms", duration.as_millis()) } else { format!("{} s", duration.as_secs_f64()) }
+    if duration < Duration::from_secs(1) {
+        format!("{} ms", duration.as_millis())
+    } else {
+        format!("{} s", duration.as_secs_f64())
+    }
 }

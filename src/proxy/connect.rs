@@ -88,7 +88,11 @@ impl Dial {
         };
         match uri.scheme_str() {
             Some("http" | "https") => {
-                let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+                let https = HttpsConnectorBuilder::new()
+                    .with_tls_config(tls)
+                    .https_or_http()
+                    .enable_http1()
+                    .wrap_connector(tcp);
                 let tunnel = Tunnel::new(without_user(uri)?, https);
                 Ok(Self::Tunnel(match basic_auth {
                     Some(auth) => tunnel.with_auth(auth),
@@ -135,7 +139,8 @@ fn percent_decoded(text: &str) -> String {
 }
 
 fn without_user(uri: Uri) -> Result<Uri, String> {
-    let authority = uri.authority().map(|a| a.as_str().rsplit('@').next().unwrap_or_default().to_owned()).unwrap_or_default();
+    let authority =
+        uri.authority().map(|a| a.as_str().rsplit('@').next().unwrap_or_default().to_owned()).unwrap_or_default();
     let scheme = uri.scheme_str().unwrap_or("http").to_owned();
     let built = Uri::builder().scheme(scheme.as_str()).authority(authority).path_and_query("/").build();
     built.map_err(|_| "the outbound proxy's URL cannot be used".to_owned())
@@ -231,7 +236,10 @@ fn build_tls_config(mut extra: Vec<CertificateDer<'static>>) -> Result<ClientCon
 }
 
 /// The platform's own verifier; on a machine without any roots (a scratch image) Mozilla's.
-fn verifier(provider: &Arc<CryptoProvider>, extra: Vec<CertificateDer<'static>>) -> Result<Arc<dyn ServerCertVerifier>, String> {
+fn verifier(
+    provider: &Arc<CryptoProvider>,
+    extra: Vec<CertificateDer<'static>>,
+) -> Result<Arc<dyn ServerCertVerifier>, String> {
     let platform = rustls_platform_verifier::Verifier::new_with_extra_roots(extra.clone(), Arc::clone(provider));
     match platform {
         Ok(verifier) => Ok(Arc::new(verifier)),
@@ -240,7 +248,8 @@ fn verifier(provider: &Arc<CryptoProvider>, extra: Vec<CertificateDer<'static>>)
             for certificate in extra {
                 roots.add(certificate).map_err(|error| error.to_string())?;
             }
-            let built = rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+            let built =
+                rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
             Ok(built.build().map_err(|error| error.to_string())?)
         }
     }
@@ -291,7 +300,11 @@ impl Write for BoxIo {
         self.0.is_write_vectored()
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut *self.0).poll_write_vectored(cx, bufs)
     }
 }

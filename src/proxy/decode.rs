@@ -55,7 +55,12 @@ fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
                 "zstd" => Coding::Zstd,
                 "deflate" => Coding::Deflate,
                 "" | "identity" => continue,
-                other => return Err(format!("its Content-Encoding is {:.20}, which we did not ask for", other.escape_debug())),
+                other => {
+                    return Err(format!(
+                        "its Content-Encoding is {:.20}, which we did not ask for",
+                        other.escape_debug()
+                    ));
+                }
             });
         }
     }
@@ -189,7 +194,8 @@ impl SourceReader {
                 None => self.ended = true,
             }
         }
-        let zlib = matches!(*self.ready, [cmf, flags, ..] if cmf & 0x0f == 8 && u16::from_be_bytes([cmf, flags]) % 31 == 0);
+        let zlib =
+            matches!(*self.ready, [cmf, flags, ..] if cmf & 0x0f == 8 && u16::from_be_bytes([cmf, flags]) % 31 == 0);
         Poll::Ready(Ok(zlib))
     }
 }

@@ -95,7 +95,8 @@ async fn attempt_within(
 /// The time for the whole request until bytes go down: ours, or a little less than the client's own, so that it hears
 /// from us before it gives up.
 fn budget(commit: Duration, inbound: &Inbound) -> Duration {
-    let named = inbound.headers.get("x-stainless-timeout").and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok());
+    let named =
+        inbound.headers.get("x-stainless-timeout").and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok());
     let client = named.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     client.map_or(commit, |client| commit.min(client - (client / 20).min(Duration::from_secs(1))))
 }
@@ -137,7 +138,8 @@ impl Faults {
     }
 
     fn failed(self, answer: Answer, ending: Ending) -> Forwarded {
-        let each = self.tried().iter().map(|tried| format!("{}: {}", tried.endpoint, tried.fault.detail)).collect::<Vec<_>>();
+        let each =
+            self.tried().iter().map(|tried| format!("{}: {}", tried.endpoint, tried.fault.detail)).collect::<Vec<_>>();
         Forwarded::Failed(answer, each.join("; "), ending)
     }
 }

@@ -73,7 +73,8 @@ pub fn admit<B>(request: &Request<B>, server: &Server) -> Result<(), Problem> {
         Some(token) => {
             let headers = request.headers();
             let values = headers.get_all(X_API_KEY).iter().map(|value| value.as_bytes().trim_ascii());
-            let bearer = headers.get_all(header::AUTHORIZATION).iter().map(|value| headers::credential(value.as_bytes()));
+            let bearer =
+                headers.get_all(header::AUTHORIZATION).iter().map(|value| headers::credential(value.as_bytes()));
             // Every one is looked at: which of them was right must not show in the time it takes.
             let known = values.chain(bearer).fold(false, |known, value| known | token.matches(value));
             if known { Ok(()) } else { Err(Problem::unauthenticated()) }
@@ -101,7 +102,9 @@ fn foreign<B>(request: &Request<B>, server: &Server) -> Option<&'static str> {
 fn is_ours(authority: &str, server: &Server) -> bool {
     let host = host_of(authority);
     let loopback = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    loopback || host.eq_ignore_ascii_case("localhost") || host.eq_ignore_ascii_case(server.host.trim_matches(['[', ']']))
+    loopback
+        || host.eq_ignore_ascii_case("localhost")
+        || host.eq_ignore_ascii_case(server.host.trim_matches(['[', ']']))
 }
 
 fn host_of(authority: &str) -> &str {

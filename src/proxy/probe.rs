@@ -60,7 +60,12 @@ async fn probe_one(proxy: Arc<Proxy>, id: EndpointId, spec: Arc<EndpointSpec>) {
     let probed = match proxy.exchange(id, &spec) {
         Ok(exchange) => {
             let last_good = proxy.live.last_good();
-            let probe = Probe { spec: &spec, rules: &running.config.health, timeouts: running.config.timeouts, last_good: last_good.as_deref() };
+            let probe = Probe {
+                spec: &spec,
+                rules: &running.config.health,
+                timeouts: running.config.timeouts,
+                last_good: last_good.as_deref(),
+            };
             probe.run(&*exchange).await
         }
         Err(detail) => Err(Fault::new(FaultKind::Connect, detail)),
@@ -108,8 +113,15 @@ impl Probe<'_> {
     pub async fn run_free(&self, exchange: &dyn Exchange) -> Result<Healthy, Fault> {
         let model = self.model().unwrap_or_else(|| MODEL.to_owned());
         let body = serde_json::json!({ "model": model, "messages": [{ "role": "user", "content": "Say ok." }] });
-        let asking = self.send(exchange, Method::POST, "/v1/messages/count_tokens", Bytes::from(body.to_string()), Peek::default());
-        let opened = tokio::time::timeout(self.rules.check_timeout, asking).await.unwrap_or_else(|_| Err(self.silent()));
+        let asking = self.send(
+            exchange,
+            Method::POST,
+            "/v1/messages/count_tokens",
+            Bytes::from(body.to_string()),
+            Peek::default(),
+        );
+        let opened =
+            tokio::time::timeout(self.rules.check_timeout, asking).await.unwrap_or_else(|_| Err(self.silent()));
         match opened {
             Err(fault) if fault.kind == FaultKind::Refused => {
                 let remark = Some(format!("{}; it does not count tokens, so its key was not tried", fault.detail));
@@ -146,29 +158,51 @@ impl Probe<'_> {
     }
 
     async fn newest_haiku(&self, exchange: &dyn Exchange) -> Option<String> {
-        let opened = self.send(exchange, Method::GET, "/v1/models?limit=1000", Bytes::new(), Peek::default()).await.ok()?;
+        let opened =
+            self.send(exchange, Method::GET, "/v1/models?limit=1000", Bytes::new(), Peek::default()).await.ok()?;
         let Flow::Whole { body, .. } = opened.flow else { return None };
         newest_haiku(&body)
     }
 
-    async fn send(&self, exchange: &dyn Exchange, method: Method, target: &'static str, body: Bytes, peek: Peek) -> Result<Opened, Fault> {
+    async fn send(
+        &self,
+        exchange: &dyn Exchange,
+        method: Method,
+        target: &'static str,
+        body: Bytes,
+        peek: Peek,
+    ) -> Result<Opened, Fault> {
         let target = PathAndQuery::from_static(target);
         let path = api_path(&method, target.path());
         let headers = Arc::new(self.headers(&body));
         let inbound = Inbound { method, target, headers, body: vec![body], path, peek, session: None, opaque: false };
-        let validation = Validation { strict_anthropic_format: true, validate_streaming: path == ApiPath::Messages, disconnect_on_invalid: true };
-        let call = Call { exchange, spec: self.spec, inbound: &inbound, validation, timeouts: self.timeouts, own_token: None };
+        let validation = Validation {
+            strict_anthropic_format: true,
+            validate_streaming: path == ApiPath::Messages,
+            disconnect_on_invalid: true,
+        };
+        let call =
+            Call { exchange, spec: self.spec, inbound: &inbound, validation, timeouts: self.timeouts, own_token: None };
         attempt::open(&call).await
     }
 
     /// Those of the last good request, so that what let it in lets the probe in; never a client's credential.
     fn headers(&self, body: &Bytes) -> HeaderMap {
         let mut headers = self.last_good.map(|good| (*good.headers).clone()).unwrap_or_default();
-        for name in [header::AUTHORIZATION, crate::domain::headers::X_API_KEY, header::COOKIE, header::CONTENT_ENCODING, header::CONTENT_LENGTH, header::TRANSFER_ENCODING] {
+        for name in [
+            header::AUTHORIZATION,
+            crate::domain::headers::X_API_KEY,
+            header::COOKIE,
+            header::CONTENT_ENCODING,
+            header::CONTENT_LENGTH,
+            header::TRANSFER_ENCODING,
+        ] {
             headers.remove(name);
         }
         headers.entry("anthropic-version").or_insert(HeaderValue::from_static("2023-06-01"));
-        headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(concat!("claude-proxy/", env!("CARGO_PKG_VERSION"))));
+        headers
+            .entry(header::USER_AGENT)
+            .or_insert(HeaderValue::from_static(concat!("claude-proxy/", env!("CARGO_PKG_VERSION"))));
         if !body.is_empty() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
@@ -185,7 +219,11 @@ fn judged(spec: &EndpointSpec, opened: Result<Opened, Fault>) -> Result<Option<S
         Err(fault) if is_model_missing(&fault) => Ok(Some("it does not have the probe's model".to_owned())),
         Err(fault) => {
             let there = fault.status.is_some_and(|status| status.as_u16() < 500);
-            if spec.auth == Auth::Passthrough && there { Ok(Some(format!("{}; it has no key of ours to try", fault.detail))) } else { Err(fault) }
+            if spec.auth == Auth::Passthrough && there {
+                Ok(Some(format!("{}; it has no key of ours to try", fault.detail)))
+            } else {
+                Err(fault)
+            }
         }
     }
 }

@@ -270,7 +270,8 @@ impl Relay {
                 self.fate = Some(Fate::Close { ending: Ending::Complete, outcome: Outcome::Success });
             }
             End::Error(error) => {
-                let detail = format!("its stream broke off with {}: {}", error.kind, refusal::shortened(&error.message));
+                let detail =
+                    format!("its stream broke off with {}: {}", error.kind, refusal::shortened(&error.message));
                 let outcome = self.failure(FaultKind::ErrorEvent, &detail);
                 self.retire();
                 self.fate = Some(Fate::Close { ending: Ending::Cut, outcome });

@@ -90,7 +90,11 @@ impl Trip {
         self.attempt_started = clock::now();
         self.record.endpoint = Some(endpoint.to_owned());
         let started_ms = millis(self.attempt_started - self.started);
-        self.record.attempts.push(AttemptRecord { endpoint: endpoint.to_owned(), started_ms, ..AttemptRecord::default() });
+        self.record.attempts.push(AttemptRecord {
+            endpoint: endpoint.to_owned(),
+            started_ms,
+            ..AttemptRecord::default()
+        });
     }
 
     /// The attempt under way failed.
@@ -163,7 +167,9 @@ impl Trip {
         record.ending = ending;
         record.time = record_time(self.wall);
         record.duration_ms = millis(now - self.started);
-        if let Some(attempt) = record.attempts.last_mut().filter(|_| record.first_byte_ms.is_some() || ending == Ending::ClientGone) {
+        if let Some(attempt) =
+            record.attempts.last_mut().filter(|_| record.first_byte_ms.is_some() || ending == Ending::ClientGone)
+        {
             attempt.duration_ms = millis(now - self.attempt_started);
         }
         if record.status == 0 {

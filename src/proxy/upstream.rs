@@ -97,7 +97,10 @@ impl Upstream {
 
     async fn open2(&self, stream: Stream) -> Result<Box<dyn Link>, ConnectError> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder.timer(TokioTimer::new()).adaptive_window(true).max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
+        builder
+            .timer(TokioTimer::new())
+            .adaptive_window(true)
+            .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
         builder.keep_alive_interval(Duration::from_secs(30)).keep_alive_timeout(Duration::from_secs(20));
         let (sender, conn) = builder.handshake(stream).await.map_err(|error| ConnectError(error.to_string()))?;
         tokio::spawn(async move {
@@ -201,7 +204,8 @@ impl Link for Link1 {
                 send_error(error.error(), unsent)
             })?;
             let connection = (!closed).then_some(Http1 { sender, conn });
-            Ok(response.map(|body| Box::new(Body1 { body, connection, home, joining: Joining::default() }) as BoxSource))
+            Ok(response
+                .map(|body| Box::new(Body1 { body, connection, home, joining: Joining::default() }) as BoxSource))
         })
     }
 }
@@ -215,7 +219,8 @@ fn origin_form(mut request: Request<Upload>) -> Request<Upload> {
 }
 
 fn send_error(error: &hyper::Error, unsent: bool) -> SendError {
-    let died_silent = unsent || error.is_incomplete_message() || error.is_canceled() || error.is_closed() || is_io(error);
+    let died_silent =
+        unsent || error.is_incomplete_message() || error.is_canceled() || error.is_closed() || is_io(error);
     SendError { detail: describe(error), unsent, died_silent }
 }
 
@@ -318,7 +323,10 @@ struct Joining {
 }
 
 impl Joining {
-    fn poll(&mut self, mut next: impl FnMut() -> Poll<Option<Result<Bytes, SourceError>>>) -> Poll<Option<Result<Bytes, SourceError>>> {
+    fn poll(
+        &mut self,
+        mut next: impl FnMut() -> Poll<Option<Result<Bytes, SourceError>>>,
+    ) -> Poll<Option<Result<Bytes, SourceError>>> {
         match &self.behind {
             Some(Ok(())) => return Poll::Ready(None),
             Some(Err(error)) => return Poll::Ready(Some(Err(error.clone()))),
@@ -363,7 +371,10 @@ impl Link for Link2 {
         self.reused
     }
 
-    fn send(mut self: Box<Self>, request: Request<Upload>) -> BoxFuture<'static, Result<Response<BoxSource>, SendError>> {
+    fn send(
+        mut self: Box<Self>,
+        request: Request<Upload>,
+    ) -> BoxFuture<'static, Result<Response<BoxSource>, SendError>> {
         Box::pin(async move {
             let mut request = request;
             *request.version_mut() = Version::HTTP_2;
