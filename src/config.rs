@@ -156,6 +156,10 @@ impl Config {
     }
 
     /// The settings that `text` makes; `file` is where it came from, for messages and relative paths.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method alone is not general enough in lifetimes"
+    )]
     pub fn from_text(text: &str, file: Option<&Path>, env: Environment) -> Result<Self, ConfigError> {
         interpret(text, file, env, |checker, settings, path| checker.config(settings, path))
     }

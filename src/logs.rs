@@ -8,11 +8,13 @@ pub mod files;
 
 mod appender;
 mod encode;
+mod json;
 mod queue;
 mod retention;
 mod ring;
 mod writer;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -34,7 +36,7 @@ use crate::wire::record::RequestRecord;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One finished client request, credentials still in it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Entry {
     /// All but `v`, `request` and `response`, which are filled in as it is written.
     pub record: RequestRecord,
@@ -51,6 +53,13 @@ impl Entry {
     fn weight(&self) -> usize {
         let headers = self.request_headers.len() + self.response_headers.len();
         1024 + 96 * headers + self.request_body.held() + self.response_body.held()
+    }
+}
+
+/// Only which one it is.
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("id", &self.record.id).finish_non_exhaustive()
     }
 }
 
@@ -276,6 +285,17 @@ mod tests {
         handle.submit(answer(&handle, "old-secret new-secret"));
         thread.finish();
         assert_eq!(records(folder.path())[0].response.body.as_deref(), Some("[redacted] [redacted]"));
+    }
+
+    #[test]
+    fn an_entry_is_not_printed_with_its_credentials() {
+        let folder = tempfile::tempdir().unwrap();
+        let (handle, _thread) = start(settings(folder.path(), BodyMode::Full), Redactor::default());
+        let mut entry = answer(&handle, "sk-secret");
+        entry.request_headers.insert("x-api-key", http::HeaderValue::from_static("sk-secret"));
+        handle.submit(entry.clone());
+        let printed = format!("{entry:?} {:?} {handle:?}", entry.response_body);
+        assert!(!printed.contains("sk-secret"), "{printed}");
     }
 
     #[test]

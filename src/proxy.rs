@@ -43,12 +43,15 @@ use crate::wire::record::Ending;
 pub struct Proxy {
     pub live: Arc<Live>,
     running: RwLock<Arc<Running>>,
-    exchanges: Mutex<HashMap<EndpointId, (Arc<EndpointSpec>, Arc<dyn Exchange>)>>,
+    exchanges: Mutex<HashMap<EndpointId, MadeFor>>,
     log: LogHandle,
     ids: RequestIds,
     /// Requests that were refused at the door; they are counted, not recorded.
     refused: AtomicU64,
 }
+
+/// An endpoint's client, with the settings that it was made for.
+type MadeFor = (Arc<EndpointSpec>, Arc<dyn Exchange>);
 
 /// The settings in force; a request keeps the ones that it began with.
 pub struct Running {

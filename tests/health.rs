@@ -165,6 +165,31 @@ async fn the_configured_model_is_probed_with() {
 }
 
 #[tokio::test]
+async fn without_a_good_request_the_newest_haiku_is_probed_with() {
+    let model =
+        |id: &str, date: &str| serde_json::json!({"type": "model", "id": id, "display_name": id, "created_at": date});
+    let models = [
+        model("claude-haiku-3", "2024-03-07T00:00:00Z"),
+        model("claude-opus-9", "2026-09-01T00:00:00Z"),
+        model("claude-haiku-9", "2026-08-01T00:00:00Z"),
+        model("claude-haiku-4-5", "2025-10-01T00:00:00Z"),
+    ];
+    let list = serde_json::json!({"data": models, "has_more": false}).to_string();
+    let alpha =
+        Upstream::new("alpha").choose(move |seen| seen.target.contains("/models").then(|| Reply::json(list.clone())));
+    let alpha = alpha.always(Reply::status(500)).start().await.unwrap();
+    let proxy = watched([&alpha]).start().await;
+    for _ in 0..2 {
+        assert_eq!(proxy.send(&Request::message()).await.status(), 502);
+    }
+    let probes =
+        || alpha.requests().into_iter().filter(|seen| seen.method == "POST" && is_probe(seen)).collect::<Vec<_>>();
+    eventually("a probe", || !probes().is_empty()).await;
+    let body: serde_json::Value = serde_json::from_slice(&probes()[0].body).unwrap();
+    assert_eq!(body["model"], "claude-haiku-9");
+}
+
+#[tokio::test]
 async fn a_probe_is_judged_like_any_answer() {
     for (reply, back) in [(Reply::html(200), false), (Reply::message("no stream"), false), (Reply::status(404), true)] {
         let (alpha, beta) = (answering("alpha", Reply::status(500)).await, healthy("beta").await);

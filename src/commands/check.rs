@@ -1,5 +1,6 @@
 //! `check`: every endpoint probed once, side by side, with the probe that a running proxy uses.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
@@ -146,13 +147,13 @@ fn show(checked: &Checked, width: usize) -> Result<(), CommandError> {
     let style = color.on_default();
     let mut line = format!("{style}{mark}{style:#} {:width$}  {word} after {} ms", checked.name, checked.ms);
     if let Some(model) = &checked.model {
-        line += &format!(", asked for {model}");
+        let _ = write!(line, ", asked for {model}");
     }
     if let Some(detail) = &checked.detail {
-        line += &format!(": {detail}");
+        let _ = write!(line, ": {detail}");
     }
     if let Some(hint) = checked.hint {
-        line += &format!(" ({hint})");
+        let _ = write!(line, " ({hint})");
     }
     let mut out = anstream::stdout().lock();
     writeln!(out, "{line}")?;

@@ -86,8 +86,9 @@ fn default_auth(args: &InitArgs) -> &'static str {
     if args.auth_value.is_some() || (official && has_key) { "api_key" } else { "passthrough" }
 }
 
+/// Never `ANTHROPIC_AUTH_TOKEN`: `env` puts our own token there.
 fn default_value(auth: InitAuth) -> &'static str {
-    if auth == InitAuth::ApiKey { "${ANTHROPIC_API_KEY}" } else { "${ANTHROPIC_AUTH_TOKEN}" }
+    if auth == InitAuth::ApiKey { "${ANTHROPIC_API_KEY}" } else { "${PRIMARY_KEY}" }
 }
 
 fn parse_auth(text: &str) -> Result<InitAuth, CommandError> {

@@ -165,12 +165,10 @@ struct Reloader {
 impl Reloader {
     fn new(config: &Config, redactor: SharedRedactor, log: LogHandle, diagnostics: Guard) -> Self {
         let watch = config.file.as_deref().and_then(|file| {
-            let watch = config_watch::watch(file);
-            watch
-                .inspect_err(|error| {
-                    tracing::warn!("{} is not watched, send SIGHUP after a change: {error}", file.display())
-                })
-                .ok()
+            let unwatched = |error: &io::Error| {
+                tracing::warn!("{} is not watched, send SIGHUP after a change: {error}", file.display());
+            };
+            config_watch::watch(file).inspect_err(unwatched).ok()
         });
         Self { config: config.clone(), watch, redactor, log, diagnostics }
     }

@@ -68,7 +68,7 @@ impl<'a> Checker<'a> {
 
     fn logging(&mut self, file: &FileLogging) -> Logging {
         let directory = self.text("logging.log_directory", &file.log_directory);
-        if directory.is_empty() {
+        if directory.as_deref() == Some("") {
             self.refuse("logging.log_directory", "is empty", "expected a folder");
         }
         let max_age = self.positive("logging.retention.max_age", file.retention.max_age);
@@ -80,7 +80,7 @@ impl<'a> Checker<'a> {
             log_request_types: file.log_request_types,
             log_request_body: file.log_request_body,
             log_response_body: file.log_response_body,
-            log_directory: self.file_path(&directory),
+            log_directory: self.file_path(&directory.unwrap_or_default()),
             retention: Retention { max_age, max_size: file.retention.max_size.0 },
         }
     }
@@ -89,7 +89,7 @@ impl<'a> Checker<'a> {
         if file.min_failures == 0 {
             self.refuse("health.min_failures", "must be at least 1", "no endpoint would ever be up");
         }
-        let probe_model = file.probe_model.as_deref().map(|model| self.text("health.probe_model", model));
+        let probe_model = file.probe_model.as_deref().and_then(|model| self.text("health.probe_model", model));
         if probe_model.as_deref() == Some("") {
             self.refuse("health.probe_model", "is empty", "expected a model's name");
         }
@@ -120,7 +120,7 @@ impl<'a> Checker<'a> {
 
     /// An IP address or `localhost`, without brackets.
     fn host(&mut self, path: &str, raw: &str) -> String {
-        let host = self.text(path, raw);
+        let host = self.text(path, raw).unwrap_or_else(|| "localhost".to_owned());
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
         if bare.parse::<IpAddr>().is_err() && !bare.eq_ignore_ascii_case("localhost") {
             let problem = self.problem(path, "expected an IP address or localhost").label("not an IP address");
@@ -144,7 +144,7 @@ impl<'a> Checker<'a> {
         if admin.enabled && admin.port != 0 && admin.port == server.port && overlap(&server.host, &admin.host) {
             let what = format!("server.port is {} too", server.port);
             let problem = self.problem("web_admin.port", what).label("taken by the proxy itself");
-            self.problems.push(problem.help("choose another port, such as 8081"));
+            self.problems.push(problem.help("give each its own port"));
         }
     }
 
@@ -157,7 +157,7 @@ impl<'a> Checker<'a> {
         let problem = match reference::secret(raw, self.folder, self.env) {
             Ok(value) => match unfit_for_a_header(&value) {
                 None => return Some(Secret::new(value)),
-                Some((what, help)) => self.problem(path, what).label("cannot stand in a header").help(help),
+                Some((what, help)) => self.problem(path, what).label("not a key").help(help),
             },
             Err(broken) => self.broken(path, &broken, owner),
         };
@@ -185,7 +185,7 @@ impl<'a> Checker<'a> {
                 self.problem(path, *why).label("a broken reference").help("write `$$` for a dollar sign")
             }
             Broken::File(file, why) => {
-                let shown = file.display().to_string();
+                let shown = super::display_name(file);
                 let shown = if looks_secret(&shown) { "the file" } else { &shown };
                 named(format!("{shown}: {why}"))
                     .label("no key in this file")
@@ -194,19 +194,19 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A value with its variables put in; empty after a problem.
-    fn text(&mut self, path: &str, raw: &str) -> String {
+    /// A value with its variables put in.
+    fn text(&mut self, path: &str, raw: &str) -> Option<String> {
         match reference::expand(raw, self.env) {
-            Ok(text) => text,
+            Ok(text) => Some(text),
             Err(Broken::Unset(name)) => {
                 let problem = self.problem(path, format!("${{{name}}} is not set")).label("not in the environment");
                 self.problems.push(problem.help(format!("export {name}=…, or give a default: ${{{name}:-…}}")));
-                String::new()
+                None
             }
             Err(broken) => {
                 let problem = self.broken(path, &broken, None);
                 self.problems.push(problem);
-                String::new()
+                None
             }
         }
     }

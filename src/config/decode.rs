@@ -72,8 +72,8 @@ impl Error for Refusal {
     fn custom<T: fmt::Display>(message: T) -> Self {
         let message = message.to_string();
         match message.split_once('\n') {
-            Some((what, help)) => Self::new(what, what, Some(help.to_owned())),
-            None => Self::new(message.clone(), message, None),
+            Some((what, help)) => Self::new(what, "", Some(help.to_owned())),
+            None => Self::new(message, "", None),
         }
     }
 }
@@ -273,7 +273,7 @@ impl<'de> Deserializer<'de> for At<'de> {
             }
             Node::Text(word) => {
                 let help = nearest(word, variants).map(|meant| format!("did you mean `{meant}`?"));
-                Err(Refusal::new(format!("expected {expected}"), format!("not {expected}"), help).at(&self.place))
+                Err(Refusal::new(format!("expected {expected}"), "not one of these", help).at(&self.place))
             }
             _ => Err(self.unexpected(&expected)),
         }

@@ -241,7 +241,7 @@ pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
         let squeezed = strsim::normalized_damerau_levenshtein(&written.replace('_', ""), &word.replace('_', ""));
         plain.max(squeezed)
     };
-    let scored = known.iter().map(|word| (likeness(word), *word)).filter(|(score, _)| *score >= 0.5);
+    let scored = known.iter().map(|word| (likeness(word), *word)).filter(|(score, _)| *score > 0.5);
     scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word)
 }
 

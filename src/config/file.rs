@@ -15,12 +15,12 @@ use crate::domain::endpoint::HttpVersion;
 /// Settings of claude-proxy. Every key but `endpoints` may be left out.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(title = "claude-proxy configuration")]
+#[schemars(title = "claude-proxy configuration", extend("required" = ["endpoints"]))]
 pub struct FileConfig {
     /// Where clients connect.
     pub server: FileServer,
     /// The upstreams, at least one.
-    #[schemars(required, length(min = 1))]
+    #[schemars(length(min = 1))]
     pub endpoints: Vec<FileEndpoint>,
     /// What is written down, and for how long.
     pub logging: FileLogging,
@@ -53,19 +53,17 @@ pub struct FileServer {
 
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["name", "url", "auth_type"]))]
 pub struct FileEndpoint {
     /// Unique; used in logs, commands and the API.
-    #[schemars(required)]
     pub name: Option<String>,
     /// `https://host[:port][/path]`; `path_prefix` and the rest of the request's path follow it.
-    #[schemars(required)]
     pub url: Option<String>,
     /// Stands where the client wrote `/v1`; "" = nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "/v1"))]
     pub path_prefix: Option<String>,
     /// What requests to this endpoint authenticate with.
-    #[schemars(required)]
     pub auth_type: Option<AuthType>,
     /// The key: `${ENV}` (unset is an error), `${ENV:-default}`, `$$` for a dollar sign, or `file:PATH`.
     /// Not needed for `passthrough`.

@@ -64,9 +64,9 @@ pub struct Token {
     pub shown: bool,
 }
 
-/// A key for a message: as written when it is harmless.
+/// A key for a message: as written when it is harmless. Our keys have no digits, and hardly a credential has none.
 pub fn shown_key(key: &str) -> &str {
-    let plain = key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '<' | '?'));
+    let plain = key.chars().all(|c| c.is_alphabetic() || matches!(c, '_' | '-' | '<' | '?'));
     if plain && key.chars().count() <= 32 && (known_keys().any(|known| known == key) || !looks_secret(key)) {
         key
     } else {
@@ -92,6 +92,7 @@ pub fn looks_secret(text: &str) -> bool {
 pub fn may_show(key: Option<&str>, value: &str) -> bool {
     let value = value.trim_matches(['"', '\'']);
     match key {
+        _ if matches!(value, "" | "~" | "null") => true,
         None => known_keys().any(|known| known == value),
         Some(key) if is_secret_key(key) => is_reference(value),
         Some(key) if FREE.contains(&key) => is_reference(value) || !looks_secret(value),
@@ -213,6 +214,7 @@ pub fn masked(line: &str, at: usize) -> (String, Range<usize>) {
     let mark = mark.unwrap_or(here..here + 1);
     let bracket = line[at.min(line.len())..].starts_with(['{', '[']);
     let end = if bracket { text.trim_end().len().max(mark.end) } else { mark.end };
+    let end = text.ceil_char_boundary(end);
     (text, mark.start..end)
 }
 

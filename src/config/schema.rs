@@ -1,10 +1,38 @@
 //! The file's JSON schema, for editors.
 
+use serde_json::Value;
+
 use super::file::FileConfig;
 
 /// Descriptions are the doc comments of the file's types.
-pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(FileConfig).to_value()
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(FileConfig).to_value();
+    forbid_null(&mut schema);
+    schema
+}
+
+/// An optional key may be absent, but a key without a value is an error.
+fn forbid_null(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            if map.get("default").is_some_and(Value::is_null) {
+                map.remove("default");
+            }
+            if let Some(Value::Array(types)) = map.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    map.insert("type".to_owned(), only);
+                }
+            }
+            if let Some(Value::Array(choices)) = map.get_mut("anyOf") {
+                choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
+            }
+            map.values_mut().for_each(forbid_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forbid_null),
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -14,16 +42,18 @@ mod tests {
     use super::*;
     use crate::config::mask;
 
-    fn keys(value: &serde_json::Value, found: &mut BTreeSet<String>) {
+    fn keys(value: &Value, found: &mut BTreeSet<String>) {
         if let Some(properties) = value.get("properties").and_then(|p| p.as_object()) {
             found.extend(properties.keys().cloned());
         }
         let inner: Vec<_> = match value {
-            serde_json::Value::Object(map) => map.values().collect(),
-            serde_json::Value::Array(items) => items.iter().collect(),
+            Value::Object(map) => map.values().collect(),
+            Value::Array(items) => items.iter().collect(),
             _ => Vec::new(),
         };
-        inner.into_iter().for_each(|value| keys(value, found));
+        for value in inner {
+            keys(value, found);
+        }
     }
 
     #[test]
@@ -34,8 +64,17 @@ mod tests {
     }
 
     #[test]
+    fn null_is_no_value_and_endpoints_must_be_whole() {
+        let schema = schema();
+        assert!(!schema.to_string().contains("null"), "{schema:#}");
+        assert_eq!(schema["required"], serde_json::json!(["endpoints"]));
+        assert_eq!(schema["$defs"]["FileEndpoint"]["required"], serde_json::json!(["name", "url", "auth_type"]));
+        assert_eq!(schema["$defs"]["FileServer"]["properties"]["port"]["default"], 8080);
+    }
+
+    #[test]
     fn every_key_is_described() {
-        fn check(value: &serde_json::Value) {
+        fn check(value: &Value) {
             if let Some(properties) = value.get("properties").and_then(|p| p.as_object()) {
                 for (key, property) in properties {
                     assert!(property.get("description").is_some(), "{key}: {property}");

@@ -14,7 +14,7 @@ const MEANINGS: [(&str, &str, &str); 12] = [
     (
         "mapping values are not allowed",
         "a key cannot stand here",
-        "indent the line like its neighbours, and quote a value that holds `: `",
+        "check the indentation, the space after the colon in the line above, and quote a value that holds `: `",
     ),
     (
         "did not find expected key",

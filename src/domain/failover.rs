@@ -14,7 +14,7 @@ use http::{Method, StatusCode};
 use super::fault::{Fault, FaultKind, Progress};
 
 /// Beyond this Claude Code does not wait but gives up at once (protocol.md section 2, measured).
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Whether a request may be sent a second time after its first answer was lost.
 pub fn is_repeatable(method: &Method, path: &str) -> bool {

@@ -114,15 +114,16 @@ pub fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds)
-            .ok()
-            .map(|wait| Duration::from_secs(wait.as_secs_f64().ceil() as u64));
+    if let Some(wait) = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+        return Some(rounded_up(wait));
     }
     let at = http_date(text)?;
-    // Rounded up: a client that comes a moment early is limited again.
-    let wait = at.duration_since(wall).unwrap_or_default();
-    Some(Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))
+    Some(rounded_up(at.duration_since(wall).unwrap_or_default()))
+}
+
+/// Whole seconds: a client that comes a moment early is limited again.
+fn rounded_up(wait: Duration) -> Duration {
+    Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7; the two obsolete forms are not read).

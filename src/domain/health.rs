@@ -217,7 +217,7 @@ impl Health {
 }
 
 /// A `retry-after` of years must not overflow an instant, and no endpoint means it.
-const LONGEST_REST: Duration = Duration::from_secs(7 * 24 * 3600);
+const LONGEST_REST: Duration = Duration::from_hours(7 * 24);
 
 #[cfg(test)]
 mod tests {

@@ -231,7 +231,7 @@ mod tests {
         assert!(pool.due_probes(now + Duration::from_secs(29)).is_empty());
         let due = pool.due_probes(now + Duration::from_secs(30));
         assert_eq!(due.len(), 1);
-        assert!(pool.due_probes(now + Duration::from_secs(60)).is_empty());
+        assert!(pool.due_probes(now + Duration::from_mins(1)).is_empty());
         assert_eq!(pool.end_probe(due[0].0, true, now + Duration::from_secs(31)).unwrap().to, State::Up);
     }
 

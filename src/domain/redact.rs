@@ -182,12 +182,27 @@ fn percent_encoded(value: &str, marks: &[u8], digits: &[u8; 16]) -> String {
 
 /// Whether a header of this (lower-case) name holds a credential. `…-tokens-…` counts tokens and holds none.
 pub fn is_secret_header(name: &str) -> bool {
-    const PART: [&str; 7] = ["authorization", "cookie", "secret", "api-key", "apikey", "password", "credential"];
-    // Asked for every header of every request: each of those words, and `token`, has one of these pairs in it.
-    let may_be = |pair: &[u8]| matches!(pair, [b'k' | b'w' | b'z', _] | [b'c', b'r']);
-    name.as_bytes().windows(2).any(may_be)
-        && (PART.iter().any(|part| name.contains(part))
-            || name.split('-').any(|word| word.contains("token") && word != "tokens"))
+    let name = name.as_bytes();
+    // Asked for every header of every request, so all words are looked for in one pass, each at a rare letter of it.
+    name.iter().enumerate().any(|(at, letter)| {
+        let is = |word: &str, before: usize| at >= before && name[at - before..].starts_with(word.as_bytes());
+        match letter {
+            b'k' => {
+                is("token", 2) && !counts_tokens(name, at - 2) || is("cookie", 3) || is("api-key", 4) || is("apikey", 3)
+            }
+            b'z' => is("authorization", 7),
+            b'c' => is("secret", 2),
+            b'w' => is("password", 4),
+            b'd' => is("credential", 3),
+            _ => false,
+        }
+    })
+}
+
+/// Whether the word that starts here is exactly `tokens`.
+fn counts_tokens(name: &[u8], start: usize) -> bool {
+    let (before, word) = name.split_at(start);
+    matches!(before, [] | [.., b'-']) && matches!(word, b"tokens" | [b't', b'o', b'k', b'e', b'n', b's', b'-', ..])
 }
 
 /// What a client presented as its credentials, for the redactor: keys, tokens, cookies.

@@ -1,5 +1,7 @@
 //! Collects of a body what the log needs while the body passes by.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::config::BodyMode;
@@ -12,7 +14,6 @@ const FULL: usize = 64 << 20;
 const WORTH_A_REFERENCE: usize = 16 << 10;
 
 /// One body on its way. Never keeps more than its mode wants.
-#[derive(Debug)]
 pub struct Capture {
     size: u64,
     /// Bytes still wanted; 0 makes a push a mere count.
@@ -69,7 +70,7 @@ impl Capture {
 }
 
 /// What was kept of a body. The default is a body that is not logged.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Captured {
     /// Bytes of the whole body.
     pub size: u64,
@@ -105,6 +106,13 @@ impl Captured {
     /// Everything held, once it was joined.
     pub(super) fn joined(&self) -> &[u8] {
         self.parts.first().map_or(&[], Bytes::as_ref)
+    }
+}
+
+/// Not the bytes: credentials may still be among them.
+impl fmt::Debug for Captured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Captured").field("size", &self.size).field("mode", &self.mode).finish_non_exhaustive()
     }
 }
 

@@ -7,15 +7,14 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, HeaderName};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use http::HeaderMap;
 
 use super::Entry;
 use super::capture::{Captured, TRUNCATED};
-use crate::domain::message::Usage;
+use super::json::{Object, escape_more_controls};
 use crate::domain::redact::{REDACTED, Redactor, is_secret_header};
 use crate::domain::secret::Secret;
-use crate::wire::record::{AttemptRecord, Ending, RECORD_VERSION, RequestRecord};
+use crate::wire::record::{AttemptRecord, RECORD_VERSION, RequestRecord};
 
 /// How much of the bodies a line shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +25,6 @@ pub(super) enum Form {
     Whole,
 }
 
-#[derive(Debug)]
 pub(super) struct Encoder {
     configured: Redactor,
     /// The credentials of the last entry, and the redactor that knows them too: mostly the same again.
@@ -107,20 +105,8 @@ impl Line<'_> {
         })
     }
 
-    /// One JSON object and a newline. On an error `lines` is as before.
-    pub(super) fn write(&self, form: Form, lines: &mut Vec<u8>) -> serde_json::Result<()> {
-        let start = lines.len();
-        let written = serde_json::to_writer(&mut *lines, &self.written(form));
-        if written.is_err() {
-            lines.truncate(start);
-            return written;
-        }
-        escape_controls(lines, start);
-        lines.push(b'\n');
-        Ok(())
-    }
-
-    fn written(&self, form: Form) -> Written<'_> {
+    /// One JSON object and a newline: the fields of a [`RequestRecord`].
+    pub(super) fn write(&self, form: Form, lines: &mut Vec<u8>) {
         let RequestRecord {
             v: _,
             id,
@@ -141,74 +127,84 @@ impl Line<'_> {
             response: _,
             error,
         } = &self.entry.record;
-        let side = |headers, body| Side::new(Headers { map: headers, redactor: self.redactor }, body, form);
-        Written {
-            v: RECORD_VERSION,
-            id,
-            time,
-            method,
-            path,
-            model: model.as_deref(),
-            stream: *stream,
-            session: session.as_deref(),
-            status: *status,
-            ending: *ending,
-            endpoint: endpoint.as_deref(),
-            duration_ms: *duration_ms,
-            first_byte_ms: *first_byte_ms,
-            attempts,
-            usage: *usage,
-            request: side(&self.entry.request_headers, &self.entry.request_body),
-            response: side(&self.entry.response_headers, &self.entry.response_body),
-            error: error.as_deref(),
+        let start = lines.len();
+        let mut line = Object::open(lines);
+        line.plain("v", RECORD_VERSION);
+        line.string("id", id);
+        line.string("time", time);
+        line.string("method", method);
+        line.string("path", path);
+        line.optional("model", model.as_deref());
+        line.plain("stream", stream);
+        line.optional("session", session.as_deref());
+        line.plain("status", status);
+        line.plain("ending", ending);
+        line.optional("endpoint", endpoint.as_deref());
+        line.plain("duration_ms", duration_ms);
+        line.plain("first_byte_ms", first_byte_ms);
+        line.array("attempts", attempts, write_attempt);
+        line.plain("usage", usage);
+        self.exchanged(line.object("request"), &self.entry.request_headers, &self.entry.request_body, form);
+        self.exchanged(line.object("response"), &self.entry.response_headers, &self.entry.response_body, form);
+        line.optional("error", error.as_deref());
+        line.close();
+        escape_more_controls(lines, start);
+        lines.push(b'\n');
+    }
+
+    fn exchanged(&self, mut object: Object, headers: &HeaderMap, body: &Captured, form: Form) {
+        let mut map = object.object("headers");
+        self.headers(&mut map, headers);
+        map.close();
+        let mut truncated = false;
+        if let Some(shown) = body.shown() {
+            let keep = if form == Form::Short { shown.min(TRUNCATED) } else { shown };
+            let (text, encoding, incomplete) = as_text(clean_head(body.joined(), keep, self.redactor));
+            truncated = incomplete || body.size > keep as u64;
+            object.string("body", &text);
+            if let Some(encoding) = encoding {
+                object.string("encoding", encoding);
+            }
+        } else {
+            object.optional("body", None);
+        }
+        object.plain("size", body.size);
+        object.plain("truncated", truncated);
+        object.close();
+    }
+
+    fn headers(&self, map: &mut Object, headers: &HeaderMap) {
+        // The values of one name come one after the other.
+        let mut headers = headers.iter().peekable();
+        while let Some((name, value)) = headers.next() {
+            let mut more = None::<Vec<u8>>;
+            while let Some((_, next)) = headers.next_if(|(next, _)| *next == name) {
+                let joined = more.get_or_insert_with(|| value.as_bytes().to_vec());
+                joined.extend_from_slice(b", ");
+                joined.extend_from_slice(next.as_bytes());
+            }
+            let name = name.as_str();
+            let hidden = is_secret_header(name) || value.is_sensitive();
+            let shown = if hidden { REDACTED.as_bytes() } else { more.as_deref().unwrap_or(value.as_bytes()) };
+            match self.redactor {
+                None => map.string(name, &lossy(shown)),
+                Some(redactor) => {
+                    map.string(&redactor.redact_str(name, &[]), &lossy(&redactor.redact_bytes(shown, &[])));
+                }
+            }
         }
     }
 }
 
-/// [`RequestRecord`] as it is written: the same fields, borrowed.
-#[derive(serde::Serialize)]
-struct Written<'a> {
-    v: u32,
-    id: &'a str,
-    time: &'a str,
-    method: &'a str,
-    path: &'a str,
-    model: Option<&'a str>,
-    stream: bool,
-    session: Option<&'a str>,
-    status: u16,
-    ending: Ending,
-    endpoint: Option<&'a str>,
-    duration_ms: u64,
-    first_byte_ms: Option<u64>,
-    attempts: &'a [AttemptRecord],
-    usage: Option<Usage>,
-    request: Side<'a>,
-    response: Side<'a>,
-    error: Option<&'a str>,
-}
-
-#[derive(serde::Serialize)]
-struct Side<'a> {
-    headers: Headers<'a>,
-    body: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    encoding: Option<&'static str>,
-    size: u64,
-    truncated: bool,
-}
-
-impl<'a> Side<'a> {
-    fn new(headers: Headers<'a>, body: &'a Captured, form: Form) -> Self {
-        let size = body.size;
-        let Some(shown) = body.shown() else {
-            return Self { headers, body: None, encoding: None, size, truncated: false };
-        };
-        let keep = if form == Form::Short { shown.min(TRUNCATED) } else { shown };
-        let cut = size > keep as u64;
-        let bytes = clean_head(body.joined(), keep, headers.redactor);
-        let (text, encoding, incomplete) = as_text(bytes);
-        Self { headers, body: Some(text), encoding, size, truncated: cut || incomplete }
+fn write_attempt(attempt: &AttemptRecord, object: &mut Object) {
+    let AttemptRecord { endpoint, started_ms, duration_ms, status, fault, detail } = attempt;
+    object.string("endpoint", endpoint);
+    object.plain("started_ms", started_ms);
+    object.plain("duration_ms", duration_ms);
+    object.plain("status", status);
+    object.optional("fault", fault.as_deref());
+    if let Some(detail) = detail {
+        object.string("detail", detail);
     }
 }
 
@@ -226,92 +222,41 @@ fn clean_head<'a>(held: &'a [u8], keep: usize, redactor: Option<&Redactor>) -> C
 }
 
 /// Text without a character that is cut off at its end (the flag says that there was one), or base64.
-fn as_text(bytes: Cow<'_, [u8]>) -> (Cow<'_, str>, Option<&'static str>, bool) {
-    let (end, incomplete) = match std::str::from_utf8(&bytes) {
-        Ok(_) => (bytes.len(), false),
-        Err(error) if error.error_len().is_none() => (error.valid_up_to(), true),
+fn as_text(mut bytes: Cow<'_, [u8]>) -> (Cow<'_, str>, Option<&'static str>, bool) {
+    let incomplete = match std::str::from_utf8(&bytes) {
+        Ok(_) => false,
+        Err(error) if error.error_len().is_none() => {
+            match &mut bytes {
+                Cow::Borrowed(bytes) => *bytes = &bytes[..error.valid_up_to()],
+                Cow::Owned(bytes) => bytes.truncate(error.valid_up_to()),
+            }
+            true
+        }
         Err(_) => return (Cow::Owned(STANDARD.encode(&bytes)), Some("base64"), false),
     };
     let text = match bytes {
-        Cow::Borrowed(bytes) => String::from_utf8_lossy(&bytes[..end]),
-        Cow::Owned(mut bytes) => {
-            bytes.truncate(end);
-            Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
-        }
+        Cow::Borrowed(bytes) => lossy(bytes),
+        Cow::Owned(bytes) => Cow::Owned(lossy(&bytes).into_owned()),
     };
     (text, None, incomplete)
 }
 
-struct Headers<'a> {
-    map: &'a HeaderMap,
-    redactor: Option<&'a Redactor>,
-}
-
-impl Serialize for Headers<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        // The values of one name come one after the other.
-        let mut headers = self.map.iter().peekable();
-        while let Some((name, value)) = headers.next() {
-            let mut more = None::<Vec<u8>>;
-            while let Some((_, next)) = headers.next_if(|(next, _)| *next == name) {
-                let joined = more.get_or_insert_with(|| value.as_bytes().to_vec());
-                joined.extend_from_slice(b", ");
-                joined.extend_from_slice(next.as_bytes());
-            }
-            let hidden = is_secret_header(name.as_str()) || value.is_sensitive();
-            let shown = more.as_deref().unwrap_or(value.as_bytes());
-            self.entry(&mut map, name, if hidden { REDACTED.as_bytes() } else { shown })?;
-        }
-        map.end()
-    }
-}
-
-impl Headers<'_> {
-    fn entry<M: SerializeMap>(&self, map: &mut M, name: &HeaderName, value: &[u8]) -> Result<(), M::Error> {
-        match self.redactor {
-            None => map.serialize_entry(name.as_str(), &String::from_utf8_lossy(value)),
-            Some(redactor) => map.serialize_entry(
-                &redactor.redact_str(name.as_str(), &[]),
-                &String::from_utf8_lossy(&redactor.redact_bytes(value, &[])),
-            ),
-        }
-    }
-}
-
-/// JSON escapes the controls below the space; a terminal also obeys DEL and U+0080 to U+009F.
-/// None of those bytes stands outside of a string, so the finished line can be gone through.
-fn escape_controls(lines: &mut Vec<u8>, start: usize) {
-    let control = |line: &[u8], at: usize| match line[at] {
-        0x7f => Some((0x7f, 1)),
-        _ => line.get(at + 1).filter(|byte| (0x80..0xa0).contains(*byte)).map(|byte| (*byte, 2)),
-    };
-    let line = &lines[start..];
-    let found: Vec<_> =
-        memchr::memchr2_iter(0x7f, 0xc2, line).filter_map(|at| control(line, at).map(|found| (at, found))).collect();
-    if found.is_empty() {
-        return;
-    }
-    let line = lines.split_off(start);
-    let mut done = 0;
-    for (at, (code, length)) in found {
-        lines.extend_from_slice(&line[done..at]);
-        lines.extend_from_slice(format!("\\u{code:04x}").as_bytes());
-        done = at + length;
-    }
-    lines.extend_from_slice(&line[done..]);
+/// `String::from_utf8_lossy` goes byte by byte, even over text.
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use http::HeaderValue;
+    use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
 
     use super::*;
     use crate::config::BodyMode;
+    use crate::domain::message::Usage;
     use crate::logs::capture::Capture;
-    use crate::wire::record::Exchanged;
+    use crate::wire::record::{Ending, Exchanged};
 
     const KEY: &str = "sk-ant-endpoint-key-0123456789";
     const TOKEN: &str = "client-token-abcdef";
@@ -339,7 +284,7 @@ mod tests {
     fn text(mut entry: Entry, form: Form) -> String {
         entry.presented.push(Secret::new(TOKEN));
         let mut lines = b"{}\n".to_vec();
-        Encoder::new(Redactor::new(&[Secret::new(KEY)])).line(&mut entry).write(form, &mut lines).unwrap();
+        Encoder::new(Redactor::new(&[Secret::new(KEY)])).line(&mut entry).write(form, &mut lines);
         let text = String::from_utf8(lines).unwrap();
         assert!(text.starts_with("{}\n") && text.ends_with('\n'));
         text[3..text.len() - 1].to_owned()
@@ -524,7 +469,7 @@ mod tests {
             let mut entry = with_body(BodyMode::Full, "one-key two-key");
             entry.presented = presented.iter().map(|value| Secret::new(*value)).collect();
             let mut line = Vec::new();
-            encoder.line(&mut entry).write(Form::Whole, &mut line).unwrap();
+            encoder.line(&mut entry).write(Form::Whole, &mut line);
             serde_json::from_slice::<RequestRecord>(&line).unwrap().response.body.unwrap()
         };
         assert_eq!(show(&["one-key"]), "[redacted] two-key");
@@ -574,7 +519,7 @@ mod tests {
             let line = encoder.line(&mut entry);
             for form in [Form::Short, Form::Whole] {
                 let mut text = Vec::new();
-                line.write(form, &mut text).unwrap();
+                line.write(form, &mut text);
                 prop_assert_eq!(memchr::memchr_iter(b'\n', &text).count(), 1);
                 prop_assert!(!all.finds_in(&text));
                 let record: RequestRecord = serde_json::from_slice(&text).unwrap();

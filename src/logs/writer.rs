@@ -111,7 +111,7 @@ impl Writer {
     fn encode(&mut self, entry: &mut Entry) {
         let line = self.encoder.line(entry);
         let start = self.lines.len();
-        let mut encoded = line.write(Form::Short, &mut self.lines);
+        line.write(Form::Short, &mut self.lines);
         self.slots.push(Slot::new(&line.record().id, &self.lines[start..]));
         if !keeps(self.rules.settings.types, line.record().ending) {
             self.lines.truncate(start);
@@ -119,15 +119,9 @@ impl Writer {
         }
         if line.has_more() {
             self.lines.truncate(start);
-            encoded = line.write(Form::Whole, &mut self.lines);
+            line.write(Form::Whole, &mut self.lines);
         }
-        match encoded {
-            Ok(()) => self.records += 1,
-            Err(error) => {
-                self.shared.stats().dropped += 1;
-                tracing::error!(%error, "a request could not be written as JSON");
-            }
-        }
+        self.records += 1;
     }
 
     /// Memory first: a slow disk does not delay the live view.

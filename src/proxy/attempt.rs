@@ -50,7 +50,7 @@ pub enum Flow {
     /// All of it, judged.
     Whole { body: Bytes, usage: Usage },
     /// The rest is still coming.
-    Stream(Streaming),
+    Stream(Box<Streaming>),
 }
 
 pub struct Streaming {
@@ -212,7 +212,7 @@ impl Opening<'_> {
             Measure::Stream => self.open_judged(deadline).await,
             Measure::OpenStream => {
                 let streaming = Streaming { held: Vec::new(), judge: None, source: self.body, end: None };
-                Ok(opened(self.status, self.headers, Flow::Stream(streaming)))
+                Ok(opened(self.status, self.headers, Flow::Stream(Box::new(streaming))))
             }
             Measure::Held => self.hold().await,
             measure => self.read_judged(measure).await,
@@ -237,7 +237,9 @@ impl Opening<'_> {
     async fn hold(mut self) -> Result<Opened, Fault> {
         let flow = match self.read_whole().await? {
             Held::Whole(body) => Flow::Whole { body, usage: Usage::default() },
-            Held::TooLarge(held) => Flow::Stream(Streaming { held, judge: None, source: self.body, end: None }),
+            Held::TooLarge(held) => {
+                Flow::Stream(Box::new(Streaming { held, judge: None, source: self.body, end: None }))
+            }
         };
         Ok(opened(self.status, self.headers, flow))
     }
@@ -280,7 +282,7 @@ impl Opening<'_> {
     /// A judged stream, held until its first content. Pings and comments before that are no sign of life: the
     /// first-byte clock runs to `message_start`, the idle clock from there to the content.
     async fn open_judged(mut self, first_byte: Instant) -> Result<Opened, Fault> {
-        let mut judge = StreamJudge::new();
+        let mut judge = StreamJudge::default();
         let (mut held, mut size, mut deadline, mut started) = (Vec::new(), 0, first_byte, false);
         loop {
             if judge.is_started() && !started {
@@ -306,7 +308,7 @@ impl Opening<'_> {
             if judge.is_committed() {
                 relabel(&mut self.headers, "text/event-stream");
                 let streaming = Streaming { held, judge: Some(judge), source: self.body, end };
-                return Ok(opened(self.status, self.headers, Flow::Stream(streaming)));
+                return Ok(opened(self.status, self.headers, Flow::Stream(Box::new(streaming))));
             }
             if let Some(end) = end {
                 return Err(uncommitted(end));
@@ -388,7 +390,9 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
         return pieces.pop().unwrap_or_default();
     }
     let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
+    for piece in &pieces {
+        joined.extend_from_slice(piece);
+    }
     joined.freeze()
 }
 

@@ -93,14 +93,14 @@ impl Dial {
                     .https_or_http()
                     .enable_http1()
                     .wrap_connector(tcp);
-                let tunnel = Tunnel::new(without_user(uri)?, https);
+                let tunnel = Tunnel::new(without_user(&uri)?, https);
                 Ok(Self::Tunnel(match basic_auth {
                     Some(auth) => tunnel.with_auth(auth),
                     None => tunnel,
                 }))
             }
             Some("socks5" | "socks5h") => {
-                let socks = SocksV5::new(without_user(uri)?, tcp);
+                let socks = SocksV5::new(without_user(&uri)?, tcp);
                 Ok(Self::Socks(match user {
                     Some((name, pass)) => socks.with_auth(name, pass),
                     None => socks,
@@ -138,7 +138,7 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-fn without_user(uri: Uri) -> Result<Uri, String> {
+fn without_user(uri: &Uri) -> Result<Uri, String> {
     let authority =
         uri.authority().map(|a| a.as_str().rsplit('@').next().unwrap_or_default().to_owned()).unwrap_or_default();
     let scheme = uri.scheme_str().unwrap_or("http").to_owned();

@@ -73,7 +73,8 @@ fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
 /// One coding taken off.
 struct Decoded {
     decoder: Decoder,
-    buffer: BytesMut,
+    /// An error that came behind bytes which had to go on first.
+    failed: Option<SourceError>,
 }
 
 enum Decoder {
@@ -100,7 +101,7 @@ impl Decoded {
             }
             Coding::Deflate => Decoder::Sniffing(Some(reader)),
         };
-        Self { decoder, buffer: BytesMut::new() }
+        Self { decoder, failed: None }
     }
 
     fn poll_decoder(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut (dyn AsyncRead + Send + Unpin)>> {
@@ -123,13 +124,15 @@ impl Decoded {
 
 impl ByteSource for Decoded {
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SourceError>>> {
-        let mut buffer = std::mem::take(&mut self.buffer);
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let decoder = match ready!(self.poll_decoder(cx)) {
             Ok(decoder) => decoder,
-            Err(error) => return Poll::Ready(Some(Err(source_error(error)))),
+            Err(error) => return Poll::Ready(Some(Err(source_error(&error)))),
         };
         // A coder that yields a little at a time must not cost a write each.
-        let mut ended = false;
+        let mut buffer = BytesMut::new();
         while buffer.len() < PIECE {
             let start = buffer.len();
             buffer.resize(PIECE.min(start + 8 * 1024), 0);
@@ -139,21 +142,17 @@ impl ByteSource for Decoded {
             buffer.truncate(start + filled);
             match polled {
                 Poll::Ready(Ok(())) if filled > 0 => {}
-                Poll::Ready(Ok(())) => {
-                    ended = true;
+                Poll::Ready(Ok(())) if buffer.is_empty() => return Poll::Ready(None),
+                Poll::Pending if buffer.is_empty() => return Poll::Pending,
+                Poll::Ready(Ok(())) | Poll::Pending => break,
+                Poll::Ready(Err(error)) if buffer.is_empty() => return Poll::Ready(Some(Err(source_error(&error)))),
+                Poll::Ready(Err(error)) => {
+                    self.failed = Some(source_error(&error));
                     break;
                 }
-                Poll::Ready(Err(error)) if buffer.is_empty() => return Poll::Ready(Some(Err(source_error(error)))),
-                // The error comes again at the next call, after what was good before it.
-                Poll::Ready(Err(_)) => break,
-                Poll::Pending if buffer.is_empty() => return Poll::Pending,
-                Poll::Pending => break,
             }
         }
-        if buffer.is_empty() && ended {
-            return Poll::Ready(None);
-        }
-        Poll::Ready(Some(Ok(buffer.split().freeze())))
+        Poll::Ready(Some(Ok(buffer.freeze())))
     }
 }
 
@@ -169,7 +168,7 @@ impl std::fmt::Display for Carried {
 
 impl std::error::Error for Carried {}
 
-fn source_error(error: io::Error) -> SourceError {
+fn source_error(error: &io::Error) -> SourceError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Carried>()) {
         Some(carried) => carried.0.clone(),
         None => SourceError::Decode(format!("its body does not decode: {error}")),

@@ -98,7 +98,7 @@ fn budget(commit: Duration, inbound: &Inbound) -> Duration {
     let named =
         inbound.headers.get("x-stainless-timeout").and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok());
     let client = named.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    client.map_or(commit, |client| commit.min(client - (client / 20).min(Duration::from_secs(1))))
+    client.map_or(commit, |client| commit.min(client.saturating_sub((client / 20).min(Duration::from_secs(1)))))
 }
 
 fn outcome(fault: &Fault, request_id: &str) -> Outcome {

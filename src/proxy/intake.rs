@@ -1,7 +1,9 @@
 //! A client's request as the rest of the path needs it: whole, so that it can be sent more than once.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +20,7 @@ use crate::domain::peek::{self, Peek};
 use crate::domain::reply::Problem;
 
 /// A body that stands still for this long is given up.
-const BODY_IDLE: Duration = Duration::from_secs(60);
+const BODY_IDLE: Duration = Duration::from_mins(1);
 /// How long a refused client may go on sending before its connection is closed.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -210,7 +212,7 @@ async fn look(body: &[Bytes], headers: &HeaderMap, limit: u64) -> (Peek, bool) {
 }
 
 async fn decoded_copy(body: &[Bytes], headers: &HeaderMap, limit: u64) -> Option<Vec<Bytes>> {
-    let source = Box::new(Kept(body.to_vec().into_iter()));
+    let source = Box::new(Kept(body.iter().cloned().collect()));
     let mut source = decode::decoded(source, headers).ok()?;
     let (mut plain, mut size) = (Vec::new(), 0);
     while let Some(piece) = std::future::poll_fn(|cx| source.poll_bytes(cx)).await {
@@ -224,11 +226,11 @@ async fn decoded_copy(body: &[Bytes], headers: &HeaderMap, limit: u64) -> Option
     Some(plain)
 }
 
-struct Kept(std::vec::IntoIter<Bytes>);
+struct Kept(VecDeque<Bytes>);
 
 impl ByteSource for Kept {
-    fn poll_bytes(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<Result<Bytes, SourceError>>> {
-        std::task::Poll::Ready(self.0.next().map(Ok))
+    fn poll_bytes(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, SourceError>>> {
+        Poll::Ready(self.0.pop_front().map(Ok))
     }
 }
 

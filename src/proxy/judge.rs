@@ -41,11 +41,13 @@ pub enum End {
     Broken { detail: String, rest: Bytes },
 }
 
-impl StreamJudge {
-    pub fn new() -> Self {
+impl Default for StreamJudge {
+    fn default() -> Self {
         Self { parser: SseParser::new(MAX_EVENT), check: StreamCheck::new(), committed: false }
     }
+}
 
+impl StreamJudge {
     pub fn feed(&mut self, chunk: Bytes) -> Fed {
         self.parser.push(chunk);
         let ended = self.judge();

@@ -16,7 +16,7 @@ use super::Proxy;
 use crate::clock;
 
 /// A head must be there within this time, and an idle connection is closed after it.
-const HEAD_WITHIN: Duration = Duration::from_secs(120);
+const HEAD_WITHIN: Duration = Duration::from_mins(2);
 /// A request head beyond this is refused.
 const MAX_HEAD: usize = 64 * 1024;
 /// The pause after an accept that failed for want of descriptors: the connection stays queued, so the next accept

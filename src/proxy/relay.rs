@@ -27,9 +27,15 @@ use crate::wire::record::Ending;
 
 /// The body of every answer.
 pub enum RelayBody {
-    /// All of it at once, with the ending it brings.
-    Whole(Option<(Bytes, Option<(Trip, Ending)>)>),
+    /// All of it at once.
+    Whole(Option<Box<Whole>>),
     Stream(Box<Relay>),
+}
+
+pub struct Whole {
+    bytes: Bytes,
+    /// What ends, and how, once the bytes are handed over.
+    trip: Option<(Trip, Ending)>,
 }
 
 /// The client connection is to be cut here.
@@ -67,7 +73,7 @@ pub fn respond(opened: Opened, lease: Lease, mut trip: Trip, ground: Ground<'_>)
             }
             whole(body, trip, if is_success { Ending::Complete } else { Ending::RelayedError })
         }
-        Flow::Stream(streaming) => RelayBody::Stream(Box::new(Relay::new(streaming, lease, trip, ground))),
+        Flow::Stream(streaming) => RelayBody::Stream(Box::new(Relay::new(*streaming, lease, trip, ground))),
     };
     response(Answer { status, headers, body: Bytes::new() }, body)
 }
@@ -83,7 +89,7 @@ pub fn respond_failed(mut answer: Answer, error: String, mut trip: Trip, ending:
 
 /// Sends an answer down that is not recorded.
 pub fn respond_plain(answer: Answer) -> Response<RelayBody> {
-    let body = RelayBody::Whole(Some((answer.body.clone(), None)));
+    let body = RelayBody::Whole(Some(Box::new(Whole { bytes: answer.body.clone(), trip: None })));
     response(answer, body)
 }
 
@@ -93,7 +99,7 @@ fn whole(body: Bytes, trip: Trip, ending: Ending) -> RelayBody {
         trip.end(ending);
         return RelayBody::Whole(None);
     }
-    RelayBody::Whole(Some((body, Some((trip, ending)))))
+    RelayBody::Whole(Some(Box::new(Whole { bytes: body, trip: Some((trip, ending)) })))
 }
 
 fn response(answer: Answer, body: RelayBody) -> Response<RelayBody> {
@@ -109,11 +115,11 @@ impl Body for RelayBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let polled = match self.get_mut() {
-            Self::Whole(body) => Poll::Ready(body.take().map(|(bytes, trip)| {
-                if let Some((trip, ending)) = trip {
+            Self::Whole(body) => Poll::Ready(body.take().map(|whole| {
+                if let Some((trip, ending)) = whole.trip {
                     trip.end(ending);
                 }
-                Ok(bytes)
+                Ok(whole.bytes)
             })),
             Self::Stream(relay) => relay.poll(cx),
         };
@@ -126,7 +132,7 @@ impl Body for RelayBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64)),
+            Self::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |whole| whole.bytes.len() as u64)),
             Self::Stream(_) => SizeHint::new(),
         }
     }

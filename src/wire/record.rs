@@ -13,7 +13,7 @@ pub use crate::domain::message::Usage;
 /// The version that this program writes into `v`.
 pub const RECORD_VERSION: u32 = 1;
 
-/// No field of it holds a credential once it is written; [`crate::logs`] sees to that.
+/// Whoever fills it in need not mind credentials: they are taken out as it is written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RequestRecord {

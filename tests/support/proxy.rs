@@ -116,9 +116,18 @@ impl Config {
 
     /// With these variables in its environment, which has no other but `PATH` and `HOME`.
     pub async fn start_with(&self, environment: &[(&str, &str)]) -> Proxy {
+        Proxy::start(self.folder(), environment).await
+    }
+
+    /// A fresh folder with this config in it.
+    pub fn folder(&self) -> TempDir {
         let folder = TempDir::new().unwrap();
+        self.write_to(&folder);
+        folder
+    }
+
+    pub fn write_to(&self, folder: &TempDir) {
         std::fs::write(folder.path().join("config.yaml"), self.yaml()).unwrap();
-        Proxy::start(folder, environment).await
     }
 }
 
@@ -137,7 +146,18 @@ impl Proxy {
 
     /// Starts the program in `folder`, which holds its `config.yaml`.
     pub async fn start(folder: TempDir, environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_claude-proxy"))
+        Self::run(Command::new(env!("CARGO_BIN_EXE_claude-proxy")), folder, environment).await
+    }
+
+    /// With at most that many open descriptors.
+    pub async fn start_limited(folder: TempDir, descriptors: u32) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_claude-proxy")]);
+        Self::run(shell, folder, &[]).await
+    }
+
+    async fn run(mut program: Command, folder: TempDir, environment: &[(&str, &str)]) -> Self {
+        let mut child = program
             .args(["--config", "config.yaml", "serve"])
             .current_dir(folder.path())
             .env_clear()
@@ -241,7 +261,7 @@ impl Proxy {
 
     /// Waits for a line on standard error.
     pub async fn says(&self, what: &str) {
-        eventually(what, || self.said().contains(what)).await;
+        eventually(&format!("it says {what}"), || self.said().contains(what)).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! One endpoint of the file, judged.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::RootCertStore;
@@ -50,12 +50,7 @@ impl Checker<'_> {
         let auth = auth.and_then(|auth_type| self.auth(index, *auth_type, file));
         let prefix = file.path_prefix.as_deref().map(|prefix| self.prefix(&at("path_prefix"), prefix));
         let proxy = file.proxy.as_deref().map(|proxy| self.proxy(&at("proxy"), proxy, listeners));
-        let ca_file = file.ca_file.as_deref().map(|ca_file| {
-            let path = self.text(&at("ca_file"), ca_file);
-            let path = self.file_path(&path);
-            self.ca_file(&at("ca_file"), &path);
-            path
-        });
+        let ca_file = file.ca_file.as_deref().and_then(|ca_file| self.ca_file(&at("ca_file"), ca_file));
         Some(EndpointSpec {
             name: name?,
             url: url?,
@@ -93,11 +88,7 @@ impl Checker<'_> {
     }
 
     fn url(&mut self, path: &str, raw: &str, listeners: &Listeners) -> Option<BaseUrl> {
-        let before = self.problems.len();
-        let text = self.text(path, raw);
-        if self.problems.len() > before {
-            return None;
-        }
+        let text = self.text(path, raw)?;
         match BaseUrl::parse(&text) {
             Ok(url) => {
                 self.not_our_own(path, url.host(), url.port(), listeners);
@@ -111,11 +102,7 @@ impl Checker<'_> {
     }
 
     fn proxy(&mut self, path: &str, raw: &str, listeners: &Listeners) -> Option<ProxyUrl> {
-        let before = self.problems.len();
-        let text = self.text(path, raw);
-        if self.problems.len() > before {
-            return None;
-        }
+        let text = self.text(path, raw)?;
         match ProxyUrl::parse(&text) {
             Ok(proxy) => {
                 let port = proxy.uri().port().map(|_| proxy.uri().port_u16());
@@ -145,7 +132,7 @@ impl Checker<'_> {
     }
 
     fn prefix(&mut self, path: &str, raw: &str) -> String {
-        let prefix = normalise_path(&self.text(path, raw));
+        let prefix = normalise_path(&self.text(path, raw).unwrap_or_default());
         let fine = |c: char| {
             c.is_ascii_graphic() && !matches!(c, '?' | '#' | '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}')
         };
@@ -170,11 +157,13 @@ impl Checker<'_> {
         Some(if auth_type == AuthType::ApiKey { Auth::ApiKey(secret) } else { Auth::Bearer(secret) })
     }
 
-    fn ca_file(&mut self, path: &str, file: &Path) {
-        if let Err((what, label)) = roots(file) {
+    fn ca_file(&mut self, path: &str, raw: &str) -> Option<PathBuf> {
+        let file = self.text(path, raw).map(|text| self.file_path(&text))?;
+        if let Err((what, label)) = roots(&file) {
             let problem = self.problem(path, what).label(label);
             self.problems.push(problem.help("expected PEM: -----BEGIN CERTIFICATE----- and so on"));
         }
+        Some(file)
     }
 }
 
