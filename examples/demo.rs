@@ -66,21 +66,21 @@ async fn main() -> Result<(), Failure> {
 }
 
 fn config(flaky: &Upstream, dead: &Refusing, healthy: &Upstream) -> String {
-    let endpoints = [("flaky", flaky.url()), ("dead", dead.url()), ("healthy", healthy.url())];
-    let endpoints: String = (1..)
-        .zip(endpoints)
-        .map(|(priority, (name, url))| {
-            format!(
-                "  - name: {name}\n    url: {url}\n    auth_type: api_key\n    auth_value: sk-demo-{name}\n    \
-                 priority: {priority}\n"
-            )
-        })
-        .collect();
-    format!(
-        "server: {{ port: 0 }}\nendpoints:\n{endpoints}\
-         health: {{ check_interval: 5s }}\ntimeouts: {{ first_byte: 2s, stream_idle: 2s }}\n\
-         web_admin: {{ port: 0 }}\n"
-    )
+    let endpoint = |priority: u8, name: &str, url: String| {
+        format!(
+            "  - {{ name: {name}, url: \"{url}\", auth_type: api_key, auth_value: sk-demo-{name}, priority: {priority} }}\n"
+        )
+    };
+    let sections = [
+        "server: { port: 0 }\n".to_owned(),
+        "health: { check_interval: 5s }\n".to_owned(),
+        "timeouts: { first_byte: 2s, stream_idle: 2s }\n".to_owned(),
+        "endpoints:\n".to_owned(),
+        endpoint(1, "flaky", flaky.url()),
+        endpoint(2, "dead", dead.url()),
+        endpoint(3, "healthy", healthy.url()),
+    ];
+    sections.concat()
 }
 
 fn introduce(program: &mut Program) {

@@ -112,7 +112,8 @@ async fn throughput(what: &str, sides: &[Side; 2], load: Load, time: Duration) -
         let before = pid.and_then(cpu);
         let measured = load::requests(*address, load, 16, time).await?;
         let units = measured.count() * if load == Load::Burst { BURST } else { 1 };
-        let used = pid.and_then(cpu).zip(before).map(|(after, before)| (after - before).as_secs_f64() * 1e6);
+        let used =
+            pid.and_then(cpu).zip(before).map(|(after, before)| after.saturating_sub(before).as_secs_f64() * 1e6);
         let used = used.map_or(String::new(), |used| format!("{:.2} us each", used / units as f64));
         let rate = units as f64 / time.as_secs_f64();
         println!("{:<38} {rate:>14.0} {used:>20}", format!("{what}, {name}"));

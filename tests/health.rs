@@ -105,7 +105,7 @@ async fn a_probe_brings_an_endpoint_back() {
     eventually("two probes fail", || alpha.hits() >= 4).await;
     assert_right(&proxy.send(&Request::message()).await, false, "beta");
     alpha.set_default(None);
-    eventually("alpha answers a probe", || alpha.requests().last().is_some_and(|last| last.wants_stream())).await;
+    eventually("alpha answers a probe", || alpha.requests().last().is_some_and(Seen::wants_stream)).await;
     let mut upstream = String::new();
     for _ in 0..100 {
         upstream = proxy.send(&Request::message()).await.upstream().to_owned();

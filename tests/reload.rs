@@ -42,7 +42,7 @@ async fn hangup_reads_the_file_at_once() {
     proxy.write_config(&Config::in_order([&beta]).yaml());
     proxy.signal("HUP").await;
     let took = until_answered_by(&proxy, "beta").await;
-    assert!(took < Duration::from_millis(1000), "{took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The request log: its fields, what it keeps, and that no credential is in it.
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::support::proxy::{Config, Endpoint, KEY, Proxy, tried};
@@ -95,7 +96,6 @@ async fn bodies_that_are_no_text_are_base64() {
     let alpha = answering("alpha", Reply::new(200, "application/octet-stream", bytes.clone())).await;
     let proxy = Proxy::over([&alpha]).await;
     let record = proxy.record(&proxy.send(&Request::get("/v1/files/f/content")).await).await;
-    use base64::Engine as _;
     let body = base64::engine::general_purpose::STANDARD.decode(record["response"]["body"].as_str().unwrap()).unwrap();
     assert_eq!((body, &record["response"]["encoding"]), (bytes, &json!("base64")));
 }

@@ -1,9 +1,12 @@
 //! Endpoints over TLS: whom we trust, and which HTTP is spoken.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, StreamBody};
+use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -99,22 +102,29 @@ async fn http2(identity: &Identity) -> u16 {
     port
 }
 
-type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
+/// A body of so many frames.
+struct Frames(VecDeque<Bytes>);
 
-async fn answer(request: http::Request<Incoming>) -> Result<http::Response<Body>, hyper::Error> {
+impl hyper::body::Body for Frames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+async fn answer(request: http::Request<Incoming>) -> Result<http::Response<Frames>, hyper::Error> {
     let version = format!("{:?}", request.version());
     let body = request.into_body().collect().await?.to_bytes();
     let stream = String::from_utf8_lossy(&body).contains("\"stream\":true");
-    let body = if stream {
-        let events = bodies::events(&["Hello", " there"]).into_iter();
-        let frames = events.map(|event| Ok::<_, Infallible>(Frame::data(Bytes::from(event))));
-        StreamBody::new(futures_util::stream::iter(frames)).boxed()
-    } else {
-        Full::new(Bytes::from(right_body(false))).boxed()
-    };
+    let frames = if stream { bodies::events(&["Hello", " there"]) } else { vec![right_body(false)] };
     let kind = if stream { "text/event-stream" } else { "application/json" };
     let answer = http::Response::builder().header("content-type", kind).header("x-upstream", "alpha");
-    Ok(answer.header("x-version", version).body(body).expect("a right head"))
+    Ok(answer
+        .header("x-version", version)
+        .body(Frames(frames.into_iter().map(Bytes::from).collect()))
+        .expect("a right head"))
 }
 
 #[tokio::test]

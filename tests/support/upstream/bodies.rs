@@ -99,7 +99,7 @@ pub fn error_type(status: u16) -> &'static str {
     }
 }
 
-/// A chat completion's stream as OpenAI sends it.
+/// A chat completion's stream in another vendor's format.
 pub fn openai_chunks() -> Vec<String> {
     ["Hel", "lo"]
         .iter()
@@ -112,7 +112,7 @@ pub fn openai_chunks() -> Vec<String> {
         .collect()
 }
 
-/// A chat completion as OpenAI sends it.
+/// A chat completion in another vendor's format.
 pub fn openai_message() -> String {
     json!({"id": "chatcmpl-1", "object": "chat.completion",
         "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}]})

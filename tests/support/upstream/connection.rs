@@ -175,13 +175,10 @@ async fn fill(reader: &mut ReadHalf<Wire>, buffer: &mut BytesMut, length: usize)
 
 /// Returns when the peer ends the connection. With `reads` false it never looks: what the peer sent stays unread.
 async fn peer_closed(reader: &mut ReadHalf<Wire>, buffer: &mut BytesMut, reads: bool) {
-    while reads {
-        match reader.read_buf(buffer).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
+    if !reads {
+        return std::future::pending().await;
     }
-    std::future::pending().await
+    while reader.read_buf(buffer).await.is_ok_and(|read| read > 0) {}
 }
 
 async fn play(reply: &Reply, writer: &mut WriteHalf<Wire>, shared: &Shared) -> io::Result<Left> {
