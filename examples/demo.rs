@@ -56,7 +56,7 @@ async fn main() -> Result<(), Failure> {
     let dead = Refusing::new()?;
     let healthy = Upstream::new("healthy").forgetting().choose(|seen| talk("healthy", seen)).start().await?;
     let mut program = Program::start(&config(&flaky, &dead, &healthy)).await?;
-    introduce(&mut program);
+    introduce(&mut program).await;
     let count = if args.once { MOODS.len() } else { usize::MAX };
     tokio::select! {
         done = traffic(&program, count) => done?,
@@ -83,16 +83,16 @@ fn config(flaky: &Upstream, dead: &Refusing, healthy: &Upstream) -> String {
     sections.concat()
 }
 
-fn introduce(program: &mut Program) {
+async fn introduce(program: &mut Program) {
     println!("flaky comes first, then dead (nobody listens there), then healthy.\n");
-    while let Ok(line) = program.lines.try_recv() {
+    // Everything that it says at its start.
+    while let Ok(Some(line)) = tokio::time::timeout(Duration::from_millis(200), program.lines.recv()).await {
         println!("  {line}");
     }
     let config = program.folder().join("config.yaml");
-    println!("\n  its config    {}", config.display());
-    println!("  its log       claude-proxy --config {} logs tail -f", config.display());
-    println!("  ask it        curl http://{}/v1/models", program.address);
-    println!("  Claude Code   ANTHROPIC_BASE_URL=http://{} claude\n", program.address);
+    println!("\nWhile this runs, in another terminal:");
+    println!("  curl http://{}/v1/models", program.address);
+    println!("  claude-proxy --config {} logs tail -f\n", config.display());
 }
 
 fn moody(seen: &Seen, mood: &AtomicUsize) -> Option<Reply> {

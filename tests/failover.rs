@@ -205,6 +205,22 @@ async fn no_retry_after_is_invented() {
 }
 
 #[tokio::test]
+async fn retry_after_may_be_a_date() {
+    let date = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(40);
+    let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let (alpha, beta) =
+        (answering("alpha", Reply::status(429).header("retry-after", &date)).await, healthy("beta").await);
+    let proxy = Proxy::over([&alpha, &beta]).await;
+    for _ in 0..2 {
+        assert_right(&proxy.send(&Request::message()).await, false, "beta");
+    }
+    assert_eq!(alpha.hits(), 1, "it rests until then");
+    let answer = Proxy::over([&alpha]).await.send(&Request::message()).await;
+    let told = answer.header("retry-after").expect("the wait is told");
+    assert!(told == date || told.parse::<u32>().is_ok_and(|wait| (30..=40).contains(&wait)), "{told}");
+}
+
+#[tokio::test]
 async fn a_limit_told_in_html_becomes_anthropics() {
     for (status, kind) in [(429, "rate_limit_error"), (529, "overloaded_error")] {
         let alpha = answering("alpha", Reply::html(status).retry_after(7)).await;

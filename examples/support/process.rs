@@ -1,6 +1,7 @@
 //! The real program beside an example: started with a config in a temporary folder, ended with the example.
 
 use std::error::Error;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -24,7 +25,7 @@ impl Program {
     pub async fn start(config: &str) -> Result<Self, Failure> {
         let program = find().await?;
         let folder = TempDir::with_prefix("claude-proxy-")?;
-        std::fs::write(folder.path().join("config.yaml"), config)?;
+        write_private(&folder.path().join("config.yaml"), config)?;
         let mut child = Command::new(program)
             .arg("--config")
             .arg(folder.path().join("config.yaml"))
@@ -60,6 +61,15 @@ impl Program {
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
     }
+}
+
+/// Configs hold keys; the program warns about one that others can read.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(text.as_bytes())
 }
 
 fn listening(line: &str) -> Option<SocketAddr> {
