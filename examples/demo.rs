@@ -11,6 +11,7 @@ pub mod process;
 #[path = "../tests/support/upstream.rs"]
 pub mod upstream;
 
+use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -59,10 +60,18 @@ async fn main() -> Result<(), Failure> {
     introduce(&mut program).await;
     let count = if args.once { MOODS.len() } else { usize::MAX };
     tokio::select! {
-        done = traffic(&program, count) => done?,
-        stopped = tokio::signal::ctrl_c() => stopped?,
+        done = traffic(&program, count) => or_nobody_reads(done),
+        stopped = tokio::signal::ctrl_c() => Ok(stopped?),
     }
-    Ok(())
+}
+
+/// `demo | head` ends quietly.
+fn or_nobody_reads(done: Result<(), Failure>) -> Result<(), Failure> {
+    let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    match done {
+        Err(error) if error.downcast_ref().is_some_and(closed) => Ok(()),
+        other => other,
+    }
 }
 
 fn config(flaky: &Upstream, dead: &Refusing, healthy: &Upstream) -> String {
@@ -125,14 +134,15 @@ async fn traffic(program: &Program, count: usize) -> Result<(), Failure> {
     for number in 0..count {
         let (id, status, first, whole) = ask(&http, program, number).await?;
         let record = record(program, &id).await?;
-        println!(
+        writeln!(
+            std::io::stdout(),
             "{:<28} {status:<7} {:<10} {:>6} ms {:>6} ms  {}",
             label(&record),
             record["endpoint"].as_str().unwrap_or("-"),
             first.as_millis(),
             whole.as_millis(),
             tried(&record),
-        );
+        )?;
         tokio::time::sleep(Duration::from_millis(if count == usize::MAX { 700 } else { 10 })).await;
     }
     Ok(())

@@ -4,20 +4,25 @@
 pub mod support;
 
 mod access;
+mod breaking;
 mod cli;
 mod clients;
 mod config;
 mod decoding;
 mod examples;
+mod exhausted;
 mod failover;
+mod framing;
 mod headers;
 mod health;
 mod layers;
 mod limits;
 mod outbound;
+mod recorded;
 mod reload;
 mod repeating;
 mod request_log;
+mod secrets;
 mod sharing;
 mod shutdown;
 mod streaming;

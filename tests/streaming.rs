@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::support::proxy::{Config, tried};
+use crate::support::proxy::Config;
 use crate::support::upstream::coding::Coding;
 use crate::support::{
     End, Framing, Gate, Part, Proxy, Reply, Request, answering, bodies, eventually, healthy, ms, right_body,
@@ -178,104 +178,6 @@ async fn a_missing_message_stop_is_added() {
 }
 
 #[tokio::test]
-async fn a_cut_after_the_stop_reason_is_a_whole_answer() {
-    for end in [Part::Close, Part::Reset] {
-        let events = bodies::events(&["Hello", " there"]);
-        let alpha = answering("alpha", Reply::stream(events.clone()).cut_after(7, Part::Pause(ms(50))).part(end)).await;
-        let proxy = Proxy::over([&alpha]).await;
-        let answer = proxy.send(&Request::stream()).await;
-        assert!(answer.text().starts_with(&events[..7].concat()));
-        assert_eq!(answer.end, End::Clean);
-        assert_eq!(proxy.record(&answer).await["ending"], "complete");
-    }
-}
-
-/// After content went down, `reply` breaks: the client keeps `kept` events and sees its connection cut.
-async fn cut(reply: Reply, kept: &[String]) {
-    let (alpha, beta) = (answering("alpha", reply).await, healthy("beta").await);
-    let config = Config::in_order([&alpha, &beta]).set("timeouts.stream_idle", "400ms");
-    let proxy = config.start().await;
-    let answer = proxy.send(&Request::stream()).await;
-    assert_eq!((answer.status(), answer.text(), answer.end), (200, &*kept.concat(), End::Cut));
-    assert_eq!(beta.hits(), 0, "nothing is spliced in");
-    let record = proxy.record(&answer).await;
-    assert_eq!((record["ending"].as_str(), tried(&record)), (Some("cut"), vec!["alpha"]));
-    assert!(record["attempts"][0]["fault"].is_string(), "{record}");
-}
-
-#[tokio::test]
-async fn a_break_after_content_cuts_the_client_off() {
-    let events = bodies::events(&["Hello", " there"]);
-    let stream = || Reply::stream(events.clone());
-    let pause = Part::Pause(ms(50));
-    cut(stream().cut_after(4, pause.clone()).part(Part::Close), &events[..4]).await;
-    cut(stream().cut_after(4, pause).part(Part::Reset), &events[..4]).await;
-    cut(stream().cut_after(4, Part::Bytes("event: content_blo".into())).part(Part::Close), &events[..4]).await;
-}
-
-#[tokio::test]
-async fn silence_after_content_cuts_the_client_off() {
-    let events = bodies::events(&["Hello", " there"]);
-    cut(Reply::stream(events.clone()).cut_after(4, Part::Hang), &events[..4]).await;
-}
-
-#[tokio::test]
-async fn a_clean_end_before_the_stop_reason_is_none() {
-    let events = bodies::events(&["Hello", " there"]);
-    let mut unfinished = Reply::stream(events[..5].to_vec());
-    cut(unfinished.clone(), &events[..5]).await;
-    unfinished = unfinished.framed(Framing::Length(0));
-    cut(unfinished, &events[..5]).await;
-}
-
-/// Broken events, each after four good ones.
-fn broken_events() -> Vec<String> {
-    vec![
-        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\n\n".to_owned(),
-        "event: content_block_delta\ndata: [1]\n\n".to_owned(),
-        "event: content_block_delta\ndata: {\"index\":0}\n\n".to_owned(),
-        "data: {\"type\":\"ping\"}\n\n".to_owned(),
-        "<html>\n\n".to_owned(),
-        bodies::text_delta(7, "no such block"),
-    ]
-}
-
-#[tokio::test]
-async fn a_broken_event_never_goes_down() {
-    for broken in broken_events() {
-        let mut events = bodies::events(&["Hello", " there"]);
-        events.insert(4, broken);
-        cut(Reply::stream(events.clone()), &events[..4]).await;
-        cut(Reply::stream(events.clone()).joined(), &events[..4]).await;
-    }
-}
-
-#[tokio::test]
-async fn a_broken_event_goes_down_where_the_operator_says_so() {
-    for broken in broken_events() {
-        let mut events = bodies::events(&["Hello", " there"]);
-        events.insert(4, broken);
-        let alpha = answering("alpha", Reply::stream(events.clone())).await;
-        let proxy = Config::in_order([&alpha]).set("validation.disconnect_on_invalid", "false").start().await;
-        let answer = proxy.send(&Request::stream()).await;
-        assert_eq!((answer.text(), answer.end), (&*events.concat(), End::Clean));
-    }
-}
-
-#[tokio::test]
-async fn an_error_event_after_content_is_relayed() {
-    let mut events = bodies::events(&["Hello", " there"]);
-    events.truncate(4);
-    events.push(bodies::error_event("overloaded_error", "Overloaded"));
-    let (alpha, beta) = (answering("alpha", Reply::stream(events.clone())).await, healthy("beta").await);
-    let proxy = Proxy::over([&alpha, &beta]).await;
-    let answer = proxy.send(&Request::stream()).await;
-    assert_eq!(answer.text(), events.concat());
-    assert_eq!(beta.hits(), 0);
-    assert_ne!(proxy.record(&answer).await["ending"], "complete");
-}
-
-#[tokio::test]
 async fn after_content_every_byte_is_a_sign_of_life() {
     let mut slow = Reply::stream(bodies::events(&["Hello"])[..3].to_vec());
     for _ in 0..8 {
@@ -290,26 +192,6 @@ async fn after_content_every_byte_is_a_sign_of_life() {
     let answer = config.start().await.send(&Request::stream()).await;
     assert_eq!(answer.end, End::Clean);
     assert!(answer.took > ms(2300), "longer than any limit: {:?}", answer.took);
-}
-
-#[tokio::test]
-async fn a_client_that_leaves_takes_the_attempt_with_it() {
-    for content in [0, 1, 4] {
-        let reply = Reply::stream(bodies::events(&["Hello", " there"])).cut_after(content, Part::Hang);
-        let (alpha, beta) = (answering("alpha", reply).await, healthy("beta").await);
-        let proxy = Proxy::over([&alpha, &beta]).await;
-        let mut connection = proxy.client().connect().await;
-        connection.send(&Request::stream()).await;
-        eventually("the request arrives", || alpha.hits() == 1).await;
-        tokio::time::sleep(ms(50)).await;
-        drop(connection);
-        let left = claude_proxy::clock::now();
-        eventually("the attempt is cancelled", || alpha.closed().iter().any(|closed| closed.mid_reply)).await;
-        assert!(alpha.closed()[0].at - left < Duration::from_secs(1));
-        let record = proxy.record_where("the record", |record| record["ending"] == "client_gone").await;
-        assert_eq!(tried(&record), ["alpha"]);
-        assert_eq!(beta.hits(), 0, "nobody waits for another endpoint");
-    }
 }
 
 /// A delta of 64 KiB, for ever.
@@ -378,62 +260,6 @@ async fn unjudged_streams_go_down_from_their_first_byte() {
     gate.open();
     assert_eq!(answer.event().await.as_deref(), Some("at all\n\n"));
     assert_eq!(answer.finish().await.end, End::Clean);
-}
-
-#[tokio::test]
-async fn an_event_beyond_16_mib_is_a_fault() {
-    let huge = bodies::text_delta(0, &"x".repeat(17 << 20));
-    let mut events = bodies::events(&["Hello"]);
-    events.insert(4, huge);
-    cut(Reply::stream(events.clone()), &events[..4]).await;
-}
-
-/// The recorded and the broken streams, by name.
-fn fixtures(prefix: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
-    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-    let streams = files.filter(|path| path.extension().is_some_and(|extension| extension == "sse"));
-    let named =
-        streams.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), std::fs::read(path).unwrap()));
-    named.filter(|(name, _)| name.starts_with(prefix)).collect()
-}
-
-#[tokio::test]
-async fn recorded_streams_arrive_as_they_were() {
-    assert!(fixtures("good_").len() > 10);
-    let alpha = healthy("alpha").await;
-    let proxy = Proxy::over([&alpha]).await;
-    for (name, stream) in fixtures("good_") {
-        // Those that are errors are relayed as errors; other tests see to them.
-        if name.contains("error") {
-            continue;
-        }
-        alpha.then(Reply::stream([stream.clone()]).split_every(64));
-        let answer = proxy.send(&Request::stream()).await;
-        assert_eq!((answer.status(), answer.end), (200, End::Clean), "{name}: {}", answer.text());
-        let common = answer.body.iter().zip(&stream).take_while(|(came, sent)| came == sent).count();
-        let sent = String::from_utf8_lossy(&stream[common..]).into_owned();
-        let harmless = sent.is_empty() || sent.starts_with("data: [DONE]") || name == "good_cut_in_message_stop";
-        assert!(harmless || sent.starts_with("event: message_stop"), "{name} lost: {sent}");
-        assert!(String::from_utf8_lossy(&answer.body).contains("message_stop"), "{name}");
-    }
-}
-
-#[tokio::test]
-async fn broken_streams_never_look_whole() {
-    assert!(fixtures("bad_").len() > 10);
-    for (name, stream) in fixtures("bad_") {
-        let (alpha, beta) =
-            (answering("alpha", Reply::stream([stream.clone()]).split_every(64)).await, healthy("beta").await);
-        let answer = Proxy::over([&alpha, &beta]).await.send(&Request::stream()).await;
-        assert_eq!(answer.status(), 200, "{name}");
-        if answer.upstream() == "beta" {
-            assert_eq!((answer.text(), answer.end), (&*right_body(true), End::Clean), "{name}");
-        } else {
-            assert_eq!(answer.end, End::Cut, "{name}: {}", answer.text());
-            assert!(stream.starts_with(&answer.body), "{name}");
-        }
-    }
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@ pub mod coding;
 mod connection;
 #[path = "upstream/faults.rs"]
 pub mod faults;
+#[path = "upstream/nobody.rs"]
+mod nobody;
 #[path = "upstream/reply.rs"]
 pub mod reply;
 #[path = "upstream/tls.rs"]
@@ -26,10 +28,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use std::time::Instant;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
+pub use nobody::{Refusing, Unanswering};
 pub use reply::{Framing, Gate, Part, Reply};
 pub use tls::Identity;
 
@@ -309,54 +312,4 @@ async fn open(stream: TcpStream, acceptor: Option<TlsAcceptor>, number: usize, s
         },
     };
     connection::serve(wire, number, &shared).await;
-}
-
-/// An address on which nobody listens, and nobody will while this lives.
-pub struct Refusing {
-    _bound: TcpSocket,
-    address: SocketAddr,
-}
-
-impl Refusing {
-    pub fn new() -> io::Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-        let address = socket.local_addr()?;
-        Ok(Self { _bound: socket, address })
-    }
-
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-}
-
-/// An address whose queue is full: a connection to it is neither taken nor refused.
-pub struct Unanswering {
-    listener: TcpListener,
-    fillers: JoinSet<io::Result<TcpStream>>,
-}
-
-impl Unanswering {
-    pub async fn new() -> io::Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-        let listener = socket.listen(0)?;
-        let address = listener.local_addr()?;
-        let mut kept = JoinSet::new();
-        // A queue of length 0 holds one.
-        let first = TcpStream::connect(address).await?;
-        kept.spawn(async move {
-            std::future::pending::<()>().await;
-            Ok(first)
-        });
-        for _ in 0..3 {
-            kept.spawn(TcpStream::connect(address));
-        }
-        Ok(Self { listener, fillers: kept })
-    }
-
-    pub fn url(&self) -> io::Result<String> {
-        debug_assert!(!self.fillers.is_empty());
-        Ok(format!("http://{}", self.listener.local_addr()?))
-    }
 }
