@@ -292,7 +292,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (handle, _thread) = start(settings(folder.path(), BodyMode::Full), Redactor::default());
         let mut entry = answer(&handle, "sk-secret");
-        entry.request_headers.insert("x-api-key", http::HeaderValue::from_static("sk-secret"));
+        Arc::make_mut(&mut entry.request_headers).insert("x-api-key", http::HeaderValue::from_static("sk-secret"));
         handle.submit(entry.clone());
         let printed = format!("{entry:?} {:?} {handle:?}", entry.response_body);
         assert!(!printed.contains("sk-secret"), "{printed}");

@@ -53,7 +53,13 @@ impl StreamJudge {
         let ended = self.judge();
         let released = self.parser.release();
         let end = ended.map(|end| match end {
-            Verdict::Whole => self.ended(),
+            Verdict::Whole => match self.ended() {
+                // The line feed that still belongs to the last line's carriage return may come too late to be read.
+                End::Whole(missing) if missing.is_empty() && released.ends_with(b"\r\n\r") => {
+                    End::Whole(Bytes::from_static(b"\n"))
+                }
+                end => end,
+            },
             Verdict::Error(error) => End::Error(error),
             Verdict::Broken(detail) => End::Broken { detail, rest: self.rest() },
         });
