@@ -1,5 +1,30 @@
-//! The one integration-test binary.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
+//! The one integration-test binary: it drives the real program over real sockets.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by panicking")]
 
+pub mod support;
+
+mod access;
+mod breaking;
 mod cli;
+mod clients;
 mod config;
+mod decoding;
+mod examples;
+mod exhausted;
+mod failover;
+mod framing;
+mod headers;
+mod health;
+mod layers;
+mod limits;
+mod outbound;
+mod recorded;
+mod reload;
+mod repeating;
+mod request_log;
+mod secrets;
+mod sharing;
+mod shutdown;
+mod streaming;
+mod timeouts;
+mod tls;

@@ -1,0 +1,152 @@
+//! The load of the benchmark: raw connections, so that little but the other side is measured.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use claude_proxy::clock;
+use std::time::Instant;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use super::process::Failure;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// Time to the whole answer.
+    Json,
+    /// Time to the first byte.
+    Stream,
+    /// The delay of each event that carries a stamp.
+    Paced,
+    Burst,
+}
+
+/// Stands before the time in a stamped event.
+pub const STAMP: &str = "sent at ";
+
+/// Since the first call.
+pub fn nanoseconds() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(clock::now).elapsed().as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds, sorted.
+pub struct Latencies {
+    samples: Vec<u64>,
+    answers: usize,
+}
+
+impl Latencies {
+    /// Whole answers.
+    pub fn count(&self) -> usize {
+        self.answers
+    }
+
+    /// In microseconds.
+    #[expect(clippy::cast_precision_loss, reason = "nanoseconds of a short run")]
+    pub fn percentile(&self, percent: usize) -> f64 {
+        let at = (self.samples.len() * percent / 100).min(self.samples.len().saturating_sub(1));
+        self.samples.get(at).map_or(0.0, |nanoseconds| *nanoseconds as f64 / 1000.0)
+    }
+}
+
+/// Requests over `connections` at once, each with the next one as soon as an answer is there.
+pub async fn requests(to: SocketAddr, load: Load, connections: usize, time: Duration) -> Result<Latencies, Failure> {
+    nanoseconds();
+    let until = clock::now() + time;
+    let mut running = JoinSet::new();
+    for _ in 0..connections {
+        running.spawn(connection(to, load, until));
+    }
+    let mut all = Latencies { samples: Vec::new(), answers: 0 };
+    while let Some(one) = running.join_next().await {
+        let one = one??;
+        all.samples.extend(one.samples);
+        all.answers += one.answers;
+    }
+    all.samples.sort_unstable();
+    Ok(all)
+}
+
+fn request(to: SocketAddr, load: Load) -> String {
+    let (query, stream) = match load {
+        Load::Json => ("json", "false"),
+        Load::Stream => ("stream", "true"),
+        Load::Paced => ("paced", "true"),
+        Load::Burst => ("burst", "true"),
+    };
+    let filler = "y".repeat(2000);
+    let body = format!(
+        r#"{{"model":"claude-sonnet-4-5","stream":{stream},"max_tokens":64,"messages":[{{"role":"user","content":"{filler}"}}]}}"#
+    );
+    format!(
+        "POST /v1/messages?{query} HTTP/1.1\r\nhost: {to}\r\ncontent-type: application/json\r\n\
+         anthropic-version: 2023-06-01\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+async fn connection(to: SocketAddr, load: Load, until: Instant) -> Result<Latencies, Failure> {
+    let mut stream = TcpStream::connect(to).await?;
+    stream.set_nodelay(true)?;
+    let request = request(to, load);
+    let mut buffer = BytesMut::with_capacity(64 << 10);
+    let mut measured = Latencies { samples: Vec::new(), answers: 0 };
+    while clock::now() < until {
+        let start = clock::now();
+        stream.write_all(request.as_bytes()).await?;
+        let mut first = None;
+        let whole = loop {
+            if stream.read_buf(&mut buffer).await? == 0 {
+                return Err("the other side closed the connection".into());
+            }
+            first.get_or_insert_with(|| start.elapsed());
+            if load == Load::Paced {
+                take_stamps(&mut buffer, &mut measured.samples);
+            }
+            if ends(&buffer, load)? {
+                break start.elapsed();
+            }
+        };
+        buffer.clear();
+        measured.answers += 1;
+        let sample = match load {
+            Load::Json | Load::Burst => whole,
+            Load::Stream => first.unwrap_or(whole),
+            Load::Paced => continue,
+        };
+        measured.samples.push(sample.as_nanos().try_into()?);
+    }
+    Ok(measured)
+}
+
+/// Whether the answer in `buffer` is whole; an answer that is no 200 ends the run.
+fn ends(buffer: &[u8], load: Load) -> Result<bool, Failure> {
+    if load == Load::Paced || buffer.ends_with(b"\r\n0\r\n\r\n") {
+        return Ok(buffer.ends_with(b"0\r\n\r\n"));
+    }
+    let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") else { return Ok(false) };
+    let head = std::str::from_utf8(&buffer[..end])?;
+    if !head.starts_with("HTTP/1.1 200") {
+        return Err(format!("not an answer to measure: {}", String::from_utf8_lossy(buffer)).into());
+    }
+    let length =
+        head.lines().filter_map(|line| line.split_once(": ")).find(|(n, _)| n.eq_ignore_ascii_case("content-length"));
+    let Some((_, length)) = length else { return Ok(false) };
+    Ok(buffer.len() >= end + 4 + length.parse::<usize>()?)
+}
+
+/// Removes whole stamped events from `buffer` and notes how long each was under way.
+fn take_stamps(buffer: &mut BytesMut, samples: &mut Vec<u64>) {
+    let now = nanoseconds();
+    while let Some(at) = memchr::memmem::find(buffer, STAMP.as_bytes()) {
+        let digits = &buffer[at + STAMP.len()..];
+        let Some(end) = digits.iter().position(|byte| !byte.is_ascii_digit()) else { return };
+        let sent = std::str::from_utf8(&digits[..end]).ok().and_then(|text| text.parse::<u64>().ok());
+        samples.extend(sent.map(|sent| now.saturating_sub(sent)));
+        buffer.advance(at + STAMP.len() + end);
+    }
+}

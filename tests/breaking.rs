@@ -1,0 +1,132 @@
+//! Streams that break after content went down: the client is cut off, and nothing is spliced in.
+
+use std::time::Duration;
+
+use crate::support::proxy::{Config, tried};
+use crate::support::{End, Framing, Part, Proxy, Reply, Request, answering, bodies, eventually, healthy, ms};
+
+/// After content went down, `reply` breaks: the client keeps `kept` events and sees its connection cut.
+async fn cut(reply: Reply, kept: &[String]) {
+    let (alpha, beta) = (answering("alpha", reply).await, healthy("beta").await);
+    let config = Config::in_order([&alpha, &beta]).set("timeouts.stream_idle", "400ms");
+    let proxy = config.start().await;
+    let answer = proxy.send(&Request::stream()).await;
+    assert_eq!((answer.status(), answer.text(), answer.end), (200, &*kept.concat(), End::Cut));
+    assert_eq!(beta.hits(), 0, "nothing is spliced in");
+    let record = proxy.record(&answer).await;
+    assert_eq!((record["ending"].as_str(), tried(&record)), (Some("cut"), vec!["alpha"]));
+    assert!(record["attempts"][0]["fault"].is_string(), "{record}");
+}
+
+#[tokio::test]
+async fn a_break_after_content_cuts_the_client_off() {
+    let events = bodies::events(&["Hello", " there"]);
+    let stream = || Reply::stream(events.clone());
+    let pause = Part::Pause(ms(50));
+    cut(stream().cut_after(4, pause.clone()).part(Part::Close), &events[..4]).await;
+    cut(stream().cut_after(4, pause).part(Part::Reset), &events[..4]).await;
+    cut(stream().cut_after(4, Part::Bytes("event: content_blo".into())).part(Part::Close), &events[..4]).await;
+}
+
+#[tokio::test]
+async fn silence_after_content_cuts_the_client_off() {
+    let events = bodies::events(&["Hello", " there"]);
+    cut(Reply::stream(events.clone()).cut_after(4, Part::Hang), &events[..4]).await;
+}
+
+#[tokio::test]
+async fn a_clean_end_before_the_stop_reason_is_none() {
+    let events = bodies::events(&["Hello", " there"]);
+    let mut unfinished = Reply::stream(events[..5].to_vec());
+    cut(unfinished.clone(), &events[..5]).await;
+    unfinished = unfinished.framed(Framing::Length(0));
+    cut(unfinished, &events[..5]).await;
+}
+
+/// Broken events, each after four good ones.
+fn broken_events() -> Vec<String> {
+    vec![
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\n\n".to_owned(),
+        "event: content_block_delta\ndata: [1]\n\n".to_owned(),
+        "event: content_block_delta\ndata: {\"index\":0}\n\n".to_owned(),
+        "data: {\"type\":\"ping\"}\n\n".to_owned(),
+        "<html>\n\n".to_owned(),
+        bodies::text_delta(7, "no such block"),
+    ]
+}
+
+#[tokio::test]
+async fn a_broken_event_never_goes_down() {
+    for broken in broken_events() {
+        let mut events = bodies::events(&["Hello", " there"]);
+        events.insert(4, broken);
+        cut(Reply::stream(events.clone()), &events[..4]).await;
+        cut(Reply::stream(events.clone()).joined(), &events[..4]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_broken_event_goes_down_where_the_operator_says_so() {
+    for broken in broken_events() {
+        let mut events = bodies::events(&["Hello", " there"]);
+        events.insert(4, broken);
+        let alpha = answering("alpha", Reply::stream(events.clone())).await;
+        let proxy = Config::in_order([&alpha]).set("validation.disconnect_on_invalid", "false").start().await;
+        let answer = proxy.send(&Request::stream()).await;
+        assert_eq!((answer.text(), answer.end), (&*events.concat(), End::Clean));
+    }
+}
+
+#[tokio::test]
+async fn an_event_beyond_16_mib_is_a_fault() {
+    let huge = bodies::text_delta(0, &"x".repeat(17 << 20));
+    let mut events = bodies::events(&["Hello"]);
+    events.insert(4, huge);
+    cut(Reply::stream(events.clone()), &events[..4]).await;
+}
+
+#[tokio::test]
+async fn an_error_event_after_content_is_relayed() {
+    let mut events = bodies::events(&["Hello", " there"]);
+    events.truncate(4);
+    events.push(bodies::error_event("overloaded_error", "Overloaded"));
+    let (alpha, beta) = (answering("alpha", Reply::stream(events.clone())).await, healthy("beta").await);
+    let proxy = Proxy::over([&alpha, &beta]).await;
+    let answer = proxy.send(&Request::stream()).await;
+    assert_eq!(answer.text(), events.concat());
+    assert_eq!(beta.hits(), 0);
+    assert_ne!(proxy.record(&answer).await["ending"], "complete");
+}
+
+#[tokio::test]
+async fn a_cut_after_the_stop_reason_is_a_whole_answer() {
+    for end in [Part::Close, Part::Reset] {
+        let events = bodies::events(&["Hello", " there"]);
+        let alpha = answering("alpha", Reply::stream(events.clone()).cut_after(7, Part::Pause(ms(50))).part(end)).await;
+        let proxy = Proxy::over([&alpha]).await;
+        let answer = proxy.send(&Request::stream()).await;
+        assert!(answer.text().starts_with(&events[..7].concat()));
+        assert_eq!(answer.end, End::Clean);
+        assert_eq!(proxy.record(&answer).await["ending"], "complete");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_the_attempt_with_it() {
+    for content in [0, 1, 4] {
+        let reply = Reply::stream(bodies::events(&["Hello", " there"])).cut_after(content, Part::Hang);
+        let (alpha, beta) = (answering("alpha", reply).await, healthy("beta").await);
+        let proxy = Proxy::over([&alpha, &beta]).await;
+        let mut connection = proxy.client().connect().await;
+        connection.send(&Request::stream()).await;
+        eventually("the request arrives", || alpha.hits() == 1).await;
+        tokio::time::sleep(ms(50)).await;
+        drop(connection);
+        let left = claude_proxy::clock::now();
+        eventually("the attempt is cancelled", || alpha.closed().iter().any(|closed| closed.mid_reply)).await;
+        assert!(alpha.closed()[0].at - left < Duration::from_secs(1));
+        let record = proxy.record_where("the record", |record| record["ending"] == "client_gone").await;
+        assert_eq!(tried(&record), ["alpha"]);
+        assert_eq!(beta.hits(), 0, "nobody waits for another endpoint");
+    }
+}

@@ -1,0 +1,130 @@
+//! The end: what is in flight finishes, what is new is turned away.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use crate::support::proxy::{Config, Proxy};
+use crate::support::{End, Gate, Part, Reply, Request, answering, assert_right, bodies, eventually, healthy, ms};
+
+async fn refuses(proxy: &Proxy) {
+    let address = proxy.address();
+    let mut refused = false;
+    for _ in 0..500 {
+        refused = TcpStream::connect(address).await.is_err();
+        if refused {
+            break;
+        }
+        tokio::time::sleep(ms(10)).await;
+    }
+    assert!(refused, "new connections are refused");
+}
+
+#[tokio::test]
+async fn an_idle_proxy_ends_at_once() {
+    let alpha = healthy("alpha").await;
+    for signal in ["TERM", "INT"] {
+        let mut proxy = Proxy::over([&alpha]).await;
+        let (answer, _idle) = proxy.client().open(&Request::message()).await.finish_keeping().await;
+        assert_right(&answer, false, "alpha");
+        let start = claude_proxy::clock::now();
+        proxy.signal(signal).await;
+        assert_eq!(proxy.exit().await.code(), Some(0));
+        assert!(start.elapsed() < Duration::from_secs(3), "an idle connection holds nothing up");
+        assert_eq!(proxy.records().len(), 1, "the log is complete");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_in_flight_is_finished() {
+    let gate = Gate::default();
+    let events = bodies::events(&["Hello", " there"]);
+    let reply = Reply::stream(events.clone()).cut_after(4, Part::Gate(gate.clone()));
+    let alpha = answering("alpha", reply.part(Part::Bytes(events[4..].concat().into()))).await;
+    let mut proxy = Proxy::over([&alpha]).await;
+    let mut answer = proxy.client().open(&Request::stream()).await;
+    assert_eq!(answer.event().await, Some(bodies::message_start()));
+    proxy.signal("TERM").await;
+    refuses(&proxy).await;
+    gate.open();
+    let answer = answer.finish().await;
+    assert_eq!((answer.text(), answer.end), (&*events.concat(), End::Clean));
+    assert_eq!(proxy.exit().await.code(), Some(0));
+    assert_eq!(proxy.records()[0]["ending"], "complete");
+}
+
+#[tokio::test]
+async fn failover_in_flight_is_finished() {
+    let gate = Gate::default();
+    let alpha = answering("alpha", Reply::status(500).lead(Part::Gate(gate.clone()))).await;
+    let beta = healthy("beta").await;
+    let mut proxy = Proxy::over([&alpha, &beta]).await;
+    let client = proxy.client();
+    let asking = tokio::spawn(async move { client.send(&Request::message()).await });
+    eventually("alpha is asked", || alpha.hits() == 1).await;
+    proxy.signal("INT").await;
+    refuses(&proxy).await;
+    gate.open();
+    assert_right(&asking.await.unwrap(), false, "beta");
+    assert_eq!(proxy.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn grace_has_an_end() {
+    let alpha = answering("alpha", Reply::stream(bodies::events(&["Hello"])).cut_after(4, Part::Hang)).await;
+    let mut proxy = Config::in_order([&alpha]).set("server.shutdown_grace", "500ms").start().await;
+    let mut answer = proxy.client().open(&Request::stream()).await;
+    assert!(answer.event().await.is_some());
+    let start = claude_proxy::clock::now();
+    proxy.signal("TERM").await;
+    assert_eq!(proxy.exit().await.code(), Some(0));
+    let took = start.elapsed();
+    assert!(took > ms(400) && took < Duration::from_secs(3), "{took:?}");
+    assert_eq!(answer.finish().await.end, End::Cut, "an unfinished answer must not look whole");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let alpha = answering("alpha", Reply::silence()).await;
+    let mut proxy = Proxy::over([&alpha]).await;
+    let mut connection = proxy.client().connect().await;
+    connection.send(&Request::message()).await;
+    eventually("alpha is asked", || alpha.hits() == 1).await;
+    proxy.signal("TERM").await;
+    refuses(&proxy).await;
+    let start = claude_proxy::clock::now();
+    proxy.signal("TERM").await;
+    proxy.exit().await;
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn the_log_survives_a_kill() {
+    let alpha = healthy("alpha").await;
+    let mut proxy = Proxy::over([&alpha]).await;
+    for _ in 0..3 {
+        let answer = proxy.send(&Request::message()).await;
+        proxy.record(&answer).await;
+    }
+    proxy.signal("KILL").await;
+    proxy.exit().await;
+    assert_eq!(proxy.records().len(), 3);
+    // A half-written line, as a crash may leave it.
+    let log = std::fs::read_dir(proxy.folder().join("logs")).unwrap().next().unwrap().unwrap().path();
+    let mut text = std::fs::read_to_string(&log).unwrap();
+    text.push_str("{\"v\":1,\"id\":\"half");
+    std::fs::write(&log, &text).unwrap();
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::create_dir(folder.path().join("logs")).unwrap();
+    std::fs::copy(&log, folder.path().join("logs").join(log.file_name().unwrap())).unwrap();
+    std::fs::copy(proxy.folder().join("config.yaml"), folder.path().join("config.yaml")).unwrap();
+    let again = Proxy::start(folder, &[]).await;
+    let answer = again.send(&Request::message()).await;
+    assert_right(&answer, false, "alpha");
+    let id = answer.request_id().to_owned();
+    let whole = |text: &str| {
+        text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).collect::<Vec<_>>()
+    };
+    eventually("the new line parses", || whole(&again.log_text()).iter().any(|record| record["id"] == *id)).await;
+    assert_eq!(whole(&again.log_text()).len(), 4);
+}

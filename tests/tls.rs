@@ -1,0 +1,155 @@
+//! Endpoints over TLS: whom we trust, and which HTTP is spoken.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpListener;
+
+use crate::support::proxy::{Config, Endpoint, Proxy};
+use crate::support::upstream::tls::Authority;
+use crate::support::upstream::{Accept, Identity};
+use crate::support::{End, Request, Upstream, assert_right, bodies, healthy, right_body};
+
+/// A folder with `root.pem`.
+fn trusting(authority: &Authority) -> tempfile::TempDir {
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join("root.pem"), authority.pem()).unwrap();
+    folder
+}
+
+async fn start(config: &Config, folder: tempfile::TempDir) -> Proxy {
+    std::fs::write(folder.path().join("config.yaml"), config.yaml()).unwrap();
+    Proxy::start(folder, &[]).await
+}
+
+#[tokio::test]
+async fn a_root_of_the_company_is_trusted_when_named() {
+    let authority = Authority::new().unwrap();
+    let alpha = Upstream::new("alpha").tls(&authority.issue(&["localhost"]).unwrap()).start().await.unwrap();
+    let config = Config::in_order([Endpoint::of(&alpha).set("ca_file", "root.pem")]);
+    let proxy = start(&config, trusting(&authority)).await;
+    for stream in [false, true, false] {
+        assert_right(&proxy.send(&Request::turn(stream)).await, stream, "alpha");
+    }
+    assert_eq!(alpha.connections(), 1, "the connection is kept");
+    assert_eq!(alpha.requests()[0].header("host"), Some(&*format!("localhost:{}", alpha.address().port())));
+}
+
+#[tokio::test]
+async fn an_unknown_root_or_another_name_is_a_fault() {
+    let authority = Authority::new().unwrap();
+    let right = Endpoint::at;
+    let unknown = Upstream::new("alpha").tls(&authority.issue(&["localhost"]).unwrap()).start().await.unwrap();
+    let other_name =
+        Upstream::new("alpha").tls(&authority.issue(&["elsewhere.example"]).unwrap()).start().await.unwrap();
+    for alpha in [right("alpha", &unknown.url()), Endpoint::of(&other_name).set("ca_file", "root.pem")] {
+        let beta = healthy("beta").await;
+        let proxy = start(&Config::in_order([alpha.clone(), Endpoint::of(&beta)]), trusting(&authority)).await;
+        let answer = proxy.send(&Request::message()).await;
+        assert_right(&answer, false, "beta");
+        assert!(proxy.record(&answer).await["attempts"][0]["fault"].is_string());
+
+        let proxy = start(&Config::in_order([alpha]), trusting(&authority)).await;
+        let answer = proxy.send(&Request::message()).await;
+        assert_eq!((answer.status(), answer.error_type().as_str()), (502, "api_error"));
+    }
+    assert_eq!((unknown.hits(), other_name.hits()), (0, 0));
+}
+
+#[tokio::test]
+async fn plain_http_where_tls_was_expected_is_a_fault() {
+    let authority = Authority::new().unwrap();
+    let alpha = healthy("alpha").await;
+    let beta = healthy("beta").await;
+    let wrong = Endpoint::at("alpha", &alpha.url().replace("http:", "https:"));
+    let proxy = start(&Config::in_order([wrong, Endpoint::of(&beta)]), trusting(&authority)).await;
+    assert_right(&proxy.send(&Request::message()).await, false, "beta");
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_ends_is_a_connect_time_out() {
+    let authority = Authority::new().unwrap();
+    let alpha = Upstream::new("alpha").tls(&authority.issue(&["localhost"]).unwrap()).accepting(Accept::Hang);
+    let alpha = alpha.start().await.unwrap();
+    let config = Config::in_order([&alpha]).set("timeouts.connect", "300ms");
+    let answer = start(&config, trusting(&authority)).await.send(&Request::message()).await;
+    assert_eq!((answer.status(), answer.error_type().as_str()), (504, "timeout_error"));
+}
+
+/// An HTTP/2 upstream called `alpha`: hyper's, for the frames are not what is tested.
+async fn http2(identity: &Identity) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = identity.offering(&[b"h2"]).acceptor();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                // A connection that breaks is the proxy's to notice.
+                let _ = server.serve_connection(TokioIo::new(stream), service_fn(answer)).await;
+            });
+        }
+    });
+    port
+}
+
+/// A body of so many frames.
+struct Frames(VecDeque<Bytes>);
+
+impl hyper::body::Body for Frames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+async fn answer(request: http::Request<Incoming>) -> Result<http::Response<Frames>, hyper::Error> {
+    let version = format!("{:?}", request.version());
+    let body = request.into_body().collect().await?.to_bytes();
+    let stream = String::from_utf8_lossy(&body).contains("\"stream\":true");
+    let frames = if stream { bodies::events(&["Hello", " there"]) } else { vec![right_body(false)] };
+    let kind = if stream { "text/event-stream" } else { "application/json" };
+    let answer = http::Response::builder().header("content-type", kind).header("x-upstream", "alpha");
+    Ok(answer
+        .header("x-version", version)
+        .body(Frames(frames.into_iter().map(Bytes::from).collect()))
+        .expect("a right head"))
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_where_it_is_set() {
+    let authority = Authority::new().unwrap();
+    let port = http2(&authority.issue(&["localhost"]).unwrap()).await;
+    for http in ["\"2\"", "auto"] {
+        let alpha = Endpoint::at("alpha", &format!("https://localhost:{port}")).set("ca_file", "root.pem");
+        let proxy = start(&Config::in_order([alpha.set("http", http)]), trusting(&authority)).await;
+        for stream in [false, true] {
+            let answer = proxy.send(&Request::turn(stream)).await;
+            assert_right(&answer, stream, "alpha");
+            assert_eq!(answer.header("x-version"), Some("HTTP/2.0"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn auto_falls_back_to_http_1() {
+    let authority = Authority::new().unwrap();
+    let identity = authority.issue(&["localhost"]).unwrap().offering(&[b"http/1.1"]);
+    let alpha = Upstream::new("alpha").tls(&identity).start().await.unwrap();
+    let endpoint = Endpoint::of(&alpha).set("ca_file", "root.pem").set("http", "auto");
+    let proxy = start(&Config::in_order([endpoint]), trusting(&authority)).await;
+    let answer = proxy.send(&Request::stream()).await;
+    assert_right(&answer, true, "alpha");
+    assert_eq!(answer.end, End::Clean);
+}
