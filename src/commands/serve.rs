@@ -190,7 +190,9 @@ impl Reloader {
         let config = match config::reload(&self.config) {
             Ok(config) => config,
             Err(error) => {
-                tracing::error!("{} is refused, the old settings stay in force: {}", file.display(), error.message());
+                let hint = error.hint().map_or_else(String::new, |hint| format!(" ({hint})"));
+                let (file, message) = (file.display(), error.message());
+                tracing::error!("{file} is refused, the old settings stay in force: {message}{hint}");
                 return;
             }
         };
