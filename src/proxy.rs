@@ -10,6 +10,8 @@ pub mod judge;
 pub mod listen;
 pub mod probe;
 pub mod relay;
+#[cfg(test)]
+mod scripted;
 pub mod trip;
 pub mod upstream;
 
@@ -45,10 +47,15 @@ pub struct Proxy {
     running: RwLock<Arc<Running>>,
     exchanges: Mutex<HashMap<EndpointId, MadeFor>>,
     log: LogHandle,
+    /// Makes an endpoint's client.
+    make: MakeExchange,
     ids: RequestIds,
     /// Requests that were refused at the door; they are counted, not recorded.
     refused: AtomicU64,
 }
+
+/// Makes the client of an endpoint, or says in a sentence why its settings cannot be used.
+pub type MakeExchange = Box<dyn Fn(&EndpointSpec) -> Result<Arc<dyn Exchange>, String> + Send + Sync>;
 
 /// An endpoint's client, with the settings that it was made for.
 type MadeFor = (Arc<EndpointSpec>, Arc<dyn Exchange>);
@@ -61,12 +68,18 @@ pub struct Running {
 
 impl Proxy {
     pub fn new(config: Config, redactor: Redactor, log: LogHandle) -> Arc<Self> {
+        Self::with_exchanges(config, redactor, log, Box::new(|spec| Ok(Arc::new(Upstream::new(spec)?))))
+    }
+
+    /// [`Proxy::new`] over other transports than sockets.
+    pub fn with_exchanges(config: Config, redactor: Redactor, log: LogHandle, make: MakeExchange) -> Arc<Self> {
         let live = Live::new(&config.endpoints, config.health.clone());
         Arc::new(Self {
             live,
             running: RwLock::new(Arc::new(Running { config, redactor })),
             exchanges: Mutex::default(),
             log,
+            make,
             ids: RequestIds::new(),
             refused: AtomicU64::new(0),
         })
@@ -96,7 +109,7 @@ impl Proxy {
         {
             return Ok(Arc::clone(exchange));
         }
-        let exchange: Arc<dyn Exchange> = Arc::new(Upstream::new(spec)?);
+        let exchange = (self.make)(spec)?;
         exchanges.insert(id, (Arc::clone(spec), Arc::clone(&exchange)));
         Ok(exchange)
     }
@@ -125,6 +138,13 @@ impl Proxy {
                 relay::respond_failed(answer, problem.message, trip, Ending::Failed)
             }
         }
+    }
+
+    /// [`Proxy::handle`] for a request that is already in.
+    #[cfg(test)]
+    async fn serve_whole(&self, inbound: Inbound) -> Response<RelayBody> {
+        let arrival = Arrival { at: clock::now(), wall: clock::wall() };
+        self.serve(&self.running(), self.ids.next(), arrival, inbound).await
     }
 
     async fn serve(&self, running: &Running, id: String, arrival: Arrival, inbound: Inbound) -> Response<RelayBody> {

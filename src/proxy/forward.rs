@@ -143,3 +143,6 @@ impl Faults {
         Forwarded::Failed(answer, each.join("; "), ending)
     }
 }
+
+#[cfg(test)]
+mod tests;
