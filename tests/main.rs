@@ -17,6 +17,7 @@ mod headers;
 mod health;
 mod layers;
 mod limits;
+mod oddities;
 mod outbound;
 mod recorded;
 mod reload;

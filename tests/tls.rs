@@ -66,7 +66,8 @@ async fn an_unknown_root_or_another_name_is_a_fault() {
 #[tokio::test]
 async fn plain_http_where_tls_was_expected_is_a_fault() {
     let authority = Authority::new().unwrap();
-    let alpha = healthy("alpha").await;
+    let plain = Accept::Speak("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+    let alpha = Upstream::new("alpha").accepting(plain).start().await.unwrap();
     let beta = healthy("beta").await;
     let wrong = Endpoint::at("alpha", &alpha.url().replace("http:", "https:"));
     let proxy = start(&Config::in_order([wrong, Endpoint::of(&beta)]), trusting(&authority)).await;

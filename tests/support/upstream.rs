@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use std::time::Instant;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
@@ -84,6 +85,8 @@ pub enum Accept {
     Close,
     Reset,
     Hang,
+    /// Says these bytes at once and closes.
+    Speak(&'static str),
 }
 
 type Chooser = Arc<dyn Fn(&Seen) -> Option<Reply> + Send + Sync>;
@@ -303,6 +306,7 @@ async fn open(stream: TcpStream, acceptor: Option<TlsAcceptor>, number: usize, s
         Accept::Close => return,
         Accept::Reset => return drop(stream.set_zero_linger()),
         Accept::Hang => std::future::pending().await,
+        Accept::Speak(words) => return speak(stream, words).await,
     }
     let wire = match acceptor {
         None => connection::Wire::Plain(stream),
@@ -312,4 +316,11 @@ async fn open(stream: TcpStream, acceptor: Option<TlsAcceptor>, number: usize, s
         },
     };
     connection::serve(wire, number, &shared).await;
+}
+
+async fn speak(mut stream: TcpStream, words: &str) {
+    // Whoever left does not hear it.
+    let _ = stream.write_all(words.as_bytes()).await;
+    let _ = stream.shutdown().await;
+    while stream.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {}
 }
