@@ -2,7 +2,8 @@
 //!
 //! The body goes upstream as it came, right or wrong, so this is no parse: strings are jumped over from
 //! quote to quote, nested values only counted. The body is read as the list of chunks it came in, and of
-//! what is no JSON, or odd JSON, as much is told as can be seen. A repeated key counts with its last value.
+//! what is no JSON, or odd JSON, as much is told as can be seen. Of a repeated key the last value counts that stands
+//! before the look is over, which is as soon as everything is known.
 
 use bytes::Bytes;
 use memchr::memchr;
@@ -20,7 +21,6 @@ pub struct Peek {
     pub stream: bool,
     /// `metadata.user_id`
     pub user_id: Option<String>,
-    pub max_tokens: Option<u64>,
 }
 
 /// Looks into a body; `chunks` are its bytes in order.
@@ -58,7 +58,6 @@ enum Key {
     Other,
     Model,
     Stream,
-    MaxTokens,
     Metadata,
     UserId,
 }
@@ -80,6 +79,8 @@ struct Scan {
     text: Vec<u8>,
     /// … and how much more of it is wanted.
     room: usize,
+    /// `stream` was there, whatever it said.
+    stream_told: bool,
     over: bool,
 }
 
@@ -147,7 +148,7 @@ impl Scan {
         self.value_ended();
         self.depth = self.depth.saturating_sub(1);
         self.in_metadata &= self.depth > 1;
-        self.over = self.depth == 0;
+        self.over |= self.depth == 0;
     }
 
     fn string_starts(&mut self) {
@@ -186,7 +187,6 @@ impl Scan {
         self.key = match (&*json::unescape(&name), self.depth) {
             ("model", 1) => Key::Model,
             ("stream", 1) => Key::Stream,
-            ("max_tokens", 1) => Key::MaxTokens,
             ("metadata", 1) => Key::Metadata,
             ("user_id", 2) => Key::UserId,
             _ => Key::Other,
@@ -195,7 +195,6 @@ impl Scan {
             Key::Other => {}
             Key::Model => self.found.model = None,
             Key::Stream => self.found.stream = false,
-            Key::MaxTokens => self.found.max_tokens = None,
             Key::Metadata | Key::UserId => self.found.user_id = None,
         }
         self.text.clear();
@@ -204,7 +203,7 @@ impl Scan {
 
     fn scalar(&mut self, byte: u8) {
         self.over = self.depth == 0;
-        if matches!(self.key, Key::Stream | Key::MaxTokens) && self.watches() {
+        if self.key == Key::Stream && self.watches() {
             self.take(&[byte]);
         }
     }
@@ -215,12 +214,16 @@ impl Scan {
             return;
         }
         match self.key {
-            Key::Stream => self.found.stream = self.text == b"true",
-            Key::MaxTokens => self.found.max_tokens = str::from_utf8(&self.text).ok().and_then(|t| t.parse().ok()),
+            Key::Stream => {
+                self.found.stream = self.text == b"true";
+                self.stream_told = true;
+            }
             _ => {}
         }
         self.key = Key::Other;
         self.before_key = true;
+        // Most of a body is its messages: where everything stands before them, they need no look.
+        self.over |= self.stream_told && self.found.model.is_some() && self.found.user_id.is_some();
     }
 
     fn take(&mut self, bytes: &[u8]) {

@@ -49,7 +49,7 @@ fn is_billing(answer: &Answer, error: Option<&ApiError>) -> bool {
 }
 
 /// Such as `it answered 529 overloaded_error: Overloaded`.
-fn describe(status: StatusCode, error: Option<&ApiError>) -> String {
+pub fn describe(status: StatusCode, error: Option<&ApiError>) -> String {
     let code = status.as_u16();
     match error {
         Some(error) => format!("it answered {code} {}: {}", error.kind, shortened(&error.message)),

@@ -67,7 +67,7 @@ fn join_fields(entry: &Entry, joined: &mut Vec<u8>) {
         add(text.as_bytes());
     }
     for headers in [&entry.request_headers, &entry.response_headers] {
-        for (name, value) in headers {
+        for (name, value) in headers.iter().filter(|(name, _)| !is_secret_header(name.as_str())) {
             add(name.as_str().as_bytes());
             add(value.as_bytes());
         }

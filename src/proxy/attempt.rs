@@ -78,8 +78,7 @@ enum Measure {
 /// # Errors
 /// The fault, with whose blame it is and what to relay if nobody has a better answer.
 pub async fn open(call: &Call<'_>) -> Result<Opened, Fault> {
-    let request = outgoing(call)?;
-    let (response, deadline) = send(call, &request).await?;
+    let (response, deadline) = send(call).await?;
     let (head, body) = response.into_parts();
     let status = head.status;
     if status.is_informational() {
@@ -128,15 +127,15 @@ fn outgoing(call: &Call<'_>) -> Result<http::request::Parts, Fault> {
 }
 
 /// Sends it and waits for the head. A pooled connection that turns out dead is replaced by a fresh one, once.
-async fn send(call: &Call<'_>, head: &http::request::Parts) -> Result<(Response<BoxSource>, Instant), Fault> {
+async fn send(call: &Call<'_>) -> Result<(Response<BoxSource>, Instant), Fault> {
     // One that may not be sent twice cannot be sent on a connection that may have died unnoticed.
     let fresh = !call.inbound.is_repeatable();
     let link = connect(call, fresh).await?;
     let reused = link.is_reused();
-    match exchange(call, link, head).await {
+    match exchange(call, link, outgoing(call)?).await {
         Err((_, error)) if reused && error.as_ref().is_some_and(|error| error.died_silent) => {
             let link = connect(call, true).await?;
-            exchange(call, link, head).await.map_err(|(fault, _)| fault)
+            exchange(call, link, outgoing(call)?).await.map_err(|(fault, _)| fault)
         }
         sent => sent.map_err(|(fault, _)| fault),
     }
@@ -153,11 +152,11 @@ async fn connect(call: &Call<'_>, fresh: bool) -> Result<Box<dyn Link>, Fault> {
 type Exchanged = Result<(Response<BoxSource>, Instant), (Fault, Option<SendError>)>;
 
 /// The first-byte clock starts anew with every piece of the request that moves: a slow uplink is no slow endpoint.
-async fn exchange(call: &Call<'_>, link: Box<dyn Link>, head: &http::request::Parts) -> Exchanged {
+async fn exchange(call: &Call<'_>, link: Box<dyn Link>, head: http::request::Parts) -> Exchanged {
     let limit = call.timeouts.first_byte;
     let upload = Upload::new(&call.inbound.body);
     let watch = upload.watch();
-    let mut answer = link.send(Request::from_parts(head.clone(), upload));
+    let mut answer = link.send(Request::from_parts(head, upload));
     let mut deadline = clock::now() + limit;
     loop {
         match timeout_at(deadline.into(), &mut answer).await {

@@ -75,7 +75,7 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
         async move { Ok::<_, Infallible>(proxy.handle(request).await) }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_header_size(MAX_HEAD).max_headers(256);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_header_size(MAX_HEAD);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let served = tokio::select! {
         served = &mut connection => served,

@@ -21,7 +21,7 @@ use super::trip::Trip;
 use crate::clock;
 use crate::domain::fault::{Answer, FaultKind};
 use crate::domain::health::{Failure, Outcome};
-use crate::domain::refusal;
+use crate::domain::{message, refusal};
 use crate::live::{LastGood, Lease, Live};
 use crate::wire::record::Ending;
 
@@ -68,6 +68,9 @@ pub fn respond(opened: Opened, lease: Lease, mut trip: Trip, ground: Ground<'_>)
             trip.set_usage(usage);
             trip.pass(&body);
             lease.report(if is_success { &Outcome::Success } else { &Outcome::Neutral });
+            if !is_success {
+                trip.set_error(refusal::describe(status, message::api_error(&body).as_ref()));
+            }
             if let Some(good) = ground.good.filter(|_| is_success) {
                 ground.live.remember_good(good);
             }

@@ -90,7 +90,7 @@ impl Upstream {
 
     async fn open1(&self, stream: Stream) -> Result<Box<dyn Link>, ConnectError> {
         let mut builder = http1::Builder::new();
-        builder.max_header_size(MAX_HEAD).max_headers(256);
+        builder.max_header_size(MAX_HEAD);
         let (sender, conn) = builder.handshake(stream).await.map_err(|error| ConnectError(error.to_string()))?;
         Ok(self.link1(Http1 { sender, conn }, false))
     }

@@ -6,11 +6,11 @@ fn peek_str(body: &str) -> Peek {
     peek(&[Bytes::copy_from_slice(body.as_bytes())])
 }
 
-/// Model, stream, user id, max tokens.
-type Told<'a> = (Option<&'a str>, bool, Option<&'a str>, Option<u64>);
+/// Model, stream, user id.
+type Told<'a> = (Option<&'a str>, bool, Option<&'a str>);
 
 fn told(peek: &Peek) -> Told<'_> {
-    (peek.model.as_deref(), peek.stream, peek.user_id.as_deref(), peek.max_tokens)
+    (peek.model.as_deref(), peek.stream, peek.user_id.as_deref())
 }
 
 const TURN: &str = r#"{"model":"claude-x","messages":[{"role":"user","content":[{"type":"text","text":"say \"model\":\"no\" \\"}]}],
@@ -20,7 +20,7 @@ const TURN: &str = r#"{"model":"claude-x","messages":[{"role":"user","content":[
 #[test]
 fn a_turn_tells_what_it_asks_for() {
     let user = r#"{"device_id":"ab","account_uuid":"","session_id":"1-2"}"#;
-    assert_eq!(told(&peek_str(TURN)), (Some("claude-x"), true, Some(user), Some(32000)));
+    assert_eq!(told(&peek_str(TURN)), (Some("claude-x"), true, Some(user)));
     assert_eq!(session(user), "1-2");
 }
 
@@ -38,38 +38,38 @@ fn the_split_changes_nothing() {
 #[test]
 fn odd_bodies_tell_what_can_be_seen() {
     let cases: &[(&str, Told<'_>)] = &[
-        ("", (None, false, None, None)),
-        ("{}", (None, false, None, None)),
-        ("[\"model\",\"x\"]", (None, false, None, None)),
-        ("\"model\":\"x\"", (None, false, None, None)),
-        ("model=x&stream=true", (None, false, None, None)),
-        (r#"{"model":"a"} {"model":"b"}"#, (Some("a"), false, None, None)),
-        (r#"{"model":"a","stream":true,"model":"b","stream":false}"#, (Some("b"), false, None, None)),
-        (r#"{"model":"a","model":null,"max_tokens":1,"max_tokens":-1}"#, (None, false, None, None)),
+        ("", (None, false, None)),
+        ("{}", (None, false, None)),
+        ("[\"model\",\"x\"]", (None, false, None)),
+        ("\"model\":\"x\"", (None, false, None)),
+        ("model=x&stream=true", (None, false, None)),
+        (r#"{"model":"a"} {"model":"b"}"#, (Some("a"), false, None)),
+        (r#"{"model":"a","stream":true,"model":"b","stream":false}"#, (Some("b"), false, None)),
+        (r#"{"model":"a","model":null,"max_tokens":1,"max_tokens":-1}"#, (None, false, None)),
         (
             r#"{"m\u006fdel":"cl\u0061ude \"\ud83e\udd80\" \\","str\u0065am":true}"#,
-            (Some("claude \"🦀\" \\"), true, None, None),
+            (Some("claude \"🦀\" \\"), true, None),
         ),
-        (r#"{"x":"model","y":{"model":"no"},"z":["model","no"],"stream":"true"}"#, (None, false, None, None)),
-        (r#"{"stream": true"#, (None, false, None, None)),
-        (r#"{"stream":true,"model":"cut"#, (None, true, None, None)),
-        (r#"{"stream":{"stream":true},"model":["a"],"max_tokens":"5"}"#, (None, false, None, None)),
-        (r#"{"stream":1,"max_tokens":1e3}"#, (None, false, None, None)),
-        (r#"{"metadata":["user_id","no"],"user_id":"no"}"#, (None, false, None, None)),
+        (r#"{"x":"model","y":{"model":"no"},"z":["model","no"],"stream":"true"}"#, (None, false, None)),
+        (r#"{"stream": true"#, (None, false, None)),
+        (r#"{"stream":true,"model":"cut"#, (None, true, None)),
+        (r#"{"stream":{"stream":true},"model":["a"],"max_tokens":"5"}"#, (None, false, None)),
+        (r#"{"stream":1,"max_tokens":1e3}"#, (None, false, None)),
+        (r#"{"metadata":["user_id","no"],"user_id":"no"}"#, (None, false, None)),
         (
             r#"{"metadata":{"x":{"user_id":"no"},"user_id":"yes","model":"no","stream":true}}"#,
-            (None, false, Some("yes"), None),
+            (None, false, Some("yes")),
         ),
-        (r#"{"metadata":{"user_id":"a"},"metadata":{}}"#, (None, false, None, None)),
-        (r#"{"metadata":{"user_id":5},"stream":true}"#, (None, true, None, None)),
-        ("{\"stream\":true}}}}]]", (None, true, None, None)),
-        ("{ , : , \"model\" \"a\" , \"stream\" true }", (Some("a"), true, None, None)),
+        (r#"{"metadata":{"user_id":"a"},"metadata":{}}"#, (None, false, None)),
+        (r#"{"metadata":{"user_id":5},"stream":true}"#, (None, true, None)),
+        ("{\"stream\":true}}}}]]", (None, true, None)),
+        ("{ , : , \"model\" \"a\" , \"stream\" true }", (Some("a"), true, None)),
     ];
     for (body, expected) in cases {
         assert_eq!(told(&peek_str(body)), *expected, "{body}");
     }
     let not_utf8 = Bytes::from_static(b"{\"\xff\":\"\xff\",\"model\":\"a\xffb\",\"stream\":true}");
-    assert_eq!(told(&peek(&[not_utf8])), (Some("a\u{fffd}b"), true, None, None));
+    assert_eq!(told(&peek(&[not_utf8])), (Some("a\u{fffd}b"), true, None));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn what_is_remembered_is_bounded() {
     let peek =
         peek_str(&format!(r#"{{"model":"{long}","{long}":"","max_tokens":{},"stream":true}}"#, "1".repeat(1 << 20)));
     assert_eq!(peek.model.map(|model| model.len()), Some(LONGEST_VALUE));
-    assert_eq!((peek.stream, peek.max_tokens), (true, None));
+    assert!(peek.stream);
 }
 
 #[test]
@@ -114,7 +114,7 @@ proptest! {
             .collect();
         let body = format!("{{{}}}", members.join(","));
         let chunks: Vec<Bytes> = body.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
-        let found = Peek { model: Some(model), stream, user_id: Some(user), max_tokens: Some(tokens) };
+        let found = Peek { model: Some(model), stream, user_id: Some(user) };
         prop_assert_eq!(peek(&chunks), found);
     }
 
