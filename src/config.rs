@@ -35,7 +35,7 @@ pub use self::locate::{Located, Why, locate};
 use self::reference::Environment;
 pub use self::reference::process_environment;
 pub use self::watch::{Watch, watch};
-use crate::domain::endpoint::EndpointSpec;
+use crate::domain::endpoint::{EndpointSpec, ProxyUrl};
 use crate::domain::health::HealthRules;
 use crate::domain::secret::Secret;
 
@@ -181,11 +181,21 @@ impl Config {
         show::effective(self)
     }
 
-    /// Every credential in these settings, for the redactor.
-    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        let tokens = [&self.server.auth_token, &self.web_admin.auth_token].into_iter().flatten();
-        tokens.chain(self.endpoints.iter().filter_map(|endpoint| endpoint.auth.secret()))
+    /// Every credential in these settings, for the redactor; the passwords of outbound proxies too.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let tokens = [&self.server.auth_token, &self.web_admin.auth_token].into_iter().flatten().cloned();
+        let keys = self.endpoints.iter().filter_map(|endpoint| endpoint.auth.secret().cloned());
+        let passwords =
+            self.endpoints.iter().filter_map(|endpoint| endpoint.proxy.as_ref()).flat_map(ProxyUrl::secrets);
+        tokens.chain(keys).chain(passwords).chain(environment_passwords()).collect()
     }
+}
+
+/// The passwords of the outbound proxies that the environment names.
+fn environment_passwords() -> impl Iterator<Item = Secret> {
+    let names = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    let proxies = names.into_iter().filter_map(|name| ProxyUrl::parse(&process_environment(name)?).ok());
+    proxies.flat_map(|proxy| proxy.secrets().collect::<Vec<_>>())
 }
 
 /// The settings of the same file as it is now. The built-in default stays what it is.

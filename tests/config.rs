@@ -106,7 +106,7 @@ fn the_originals_example_loads() {
     );
     let key = config.endpoints[0].auth.secret().unwrap();
     assert!(key.matches(b"sk-ant-api03-your-api-key"));
-    assert_eq!(config.secrets().count(), 2);
+    assert_eq!(config.secrets().len(), 2);
 }
 
 #[test]

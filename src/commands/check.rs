@@ -83,7 +83,7 @@ async fn check_all(
     wanted: Vec<Arc<EndpointSpec>>,
     args: &CheckArgs,
 ) -> Result<Vec<Checked>, CommandError> {
-    let redactor = Redactor::new(config.secrets());
+    let redactor = Redactor::new(&config.secrets());
     let config = Arc::new(config);
     let width = wanted.iter().map(|endpoint| endpoint.name.chars().count()).max().unwrap_or_default();
     let mut probes = JoinSet::new();

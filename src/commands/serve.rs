@@ -29,7 +29,7 @@ async fn serve(config: Config) -> Result<Exit, CommandError> {
     let address = listener.local_addr()?;
     let mut signals = Signals::new()?;
 
-    let redactor = Redactor::new(config.secrets());
+    let redactor = Redactor::new(&config.secrets());
     let shared = SharedRedactor::new(redactor.clone());
     let diagnostics = telemetry::init(config.logging.level, use_color(), shared.clone());
     let (log, log_thread) = logs::start(Settings::from(&config.logging), redactor.clone());
@@ -207,7 +207,7 @@ impl Reloader {
     }
 
     fn adopt(&mut self, config: Config, proxy: &Proxy) {
-        self.redactor.replace(&Redactor::new(config.secrets()));
+        self.redactor.replace(&Redactor::new(&config.secrets()));
         let redactor = self.redactor.current();
         self.diagnostics.set_level(config.logging.level);
         self.log.reconfigure(Settings::from(&config.logging), &redactor);

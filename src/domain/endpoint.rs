@@ -189,6 +189,26 @@ impl ProxyUrl {
     }
 }
 
+impl ProxyUrl {
+    /// Its password, as written and as meant.
+    pub fn secrets(&self) -> impl Iterator<Item = Secret> {
+        let password = self.user_info().and_then(|user_info| user_info.split_once(':')).map(|(_, password)| password);
+        password.into_iter().flat_map(|written| [Secret::new(written), Secret::new(percent_decoded(written))])
+    }
+}
+
+/// The text with its `%41` as `A`; what is no such escape stays.
+pub fn percent_decoded(text: &str) -> String {
+    let hex = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let (bytes, mut out, mut i) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
+    while i < bytes.len() {
+        let escaped = bytes.get(i + 1..i + 3).filter(|_| bytes[i] == b'%').and_then(hex);
+        out.push(escaped.unwrap_or(bytes[i]));
+        i += if escaped.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 impl std::fmt::Display for ProxyUrl {
     /// Without the user info.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -257,6 +277,8 @@ mod tests {
         let proxy = ProxyUrl::parse("http://me:hunter2@proxy.example:3128").unwrap();
         assert_eq!(format!("{proxy} {proxy:?}"), "http://proxy.example:3128 http://proxy.example:3128");
         assert_eq!(proxy.user_info(), Some("me:hunter2"));
+        let odd = ProxyUrl::parse("http://me:p%40ss%2@proxy.example").unwrap();
+        assert_eq!(odd.secrets().map(|s| s.expose().to_owned()).collect::<Vec<_>>(), ["p%40ss%2", "p@ss%2"]);
         assert!(ProxyUrl::parse("ftp://x").is_err());
     }
 }

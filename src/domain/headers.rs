@@ -82,10 +82,13 @@ fn passes(value: &HeaderValue, auth: &Auth, own: Option<&Secret>) -> bool {
 
 /// The credential in an `x-api-key` or `Authorization` value: what stands behind `Bearer`, or all of it.
 pub fn credential(value: &[u8]) -> &[u8] {
-    match value.split_at_checked(7) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer ") => rest.trim_ascii(),
-        _ => value.trim_ascii(),
-    }
+    bearer(value).unwrap_or(value.trim_ascii())
+}
+
+/// What stands behind `Bearer`.
+pub fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(rest.trim_ascii())
 }
 
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {

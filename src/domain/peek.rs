@@ -213,12 +213,9 @@ impl Scan {
         if !self.watches() {
             return;
         }
-        match self.key {
-            Key::Stream => {
-                self.found.stream = self.text == b"true";
-                self.stream_told = true;
-            }
-            _ => {}
+        if self.key == Key::Stream {
+            self.found.stream = self.text == b"true";
+            self.stream_told = true;
         }
         self.key = Key::Other;
         self.before_key = true;

@@ -24,7 +24,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
 use super::exchange::{BoxFuture, ConnectError};
-use crate::domain::endpoint::{EndpointSpec, HttpVersion, ProxyUrl};
+use crate::domain::endpoint::{EndpointSpec, HttpVersion, ProxyUrl, percent_decoded};
 
 /// A byte stream to an endpoint, plain or TLS.
 pub type Stream = MaybeHttpsStream<BoxIo>;
@@ -118,24 +118,6 @@ fn split_user(user_info: &str) -> (String, String) {
 
 fn basic((name, pass): &(String, String)) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{pass}")))).ok()
-}
-
-fn percent_decoded(text: &str) -> String {
-    let hex = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let (bytes, mut out, mut i) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
-    while i < bytes.len() {
-        match bytes.get(i + 1..i + 3).filter(|_| bytes[i] == b'%').and_then(hex) {
-            Some(byte) => {
-                out.push(byte);
-                i += 3;
-            }
-            None => {
-                out.push(bytes[i]);
-                i += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn without_user(uri: &Uri) -> Result<Uri, String> {

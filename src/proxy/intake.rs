@@ -76,7 +76,7 @@ pub fn admit<B>(request: &Request<B>, server: &Server) -> Result<(), Problem> {
             let headers = request.headers();
             let values = headers.get_all(X_API_KEY).iter().map(|value| value.as_bytes().trim_ascii());
             let bearer =
-                headers.get_all(header::AUTHORIZATION).iter().map(|value| headers::credential(value.as_bytes()));
+                headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| headers::bearer(value.as_bytes()));
             // Every one is looked at: which of them was right must not show in the time it takes.
             let known = values.chain(bearer).fold(false, |known, value| known | token.matches(value));
             if known { Ok(()) } else { Err(Problem::unauthenticated()) }
@@ -90,15 +90,15 @@ pub fn admit<B>(request: &Request<B>, server: &Server) -> Result<(), Problem> {
 
 /// A web page that a browser on this machine shows could reach us; it cannot help naming itself.
 fn foreign<B>(request: &Request<B>, server: &Server) -> Option<&'static str> {
-    let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
-    let host = request.uri().authority().map(http::uri::Authority::as_str).or_else(|| text(header::HOST));
-    if host.is_some_and(|host| !is_ours(host, server)) {
+    let texts = |name| request.headers().get_all(name).into_iter().map(|value| value.to_str().unwrap_or("?"));
+    let target = request.uri().authority().map(http::uri::Authority::as_str);
+    let hosts: Vec<&str> = target.into_iter().chain(texts(header::HOST)).collect();
+    if !hosts.iter().all(|host| is_ours(host, server)) {
         return Some("Host");
     }
-    let same_port = |origin: &str| host.is_none_or(|host| port_of(host) == port_of(origin));
-    let origin = text(header::ORIGIN);
+    let same_port = |origin: &str| hosts.iter().all(|host| port_of(host) == port_of(origin));
     let ours = |origin: &str| origin.strip_prefix("http://").is_some_and(|at| is_ours(at, server) && same_port(at));
-    (!origin.is_none_or(ours)).then_some("Origin")
+    (!texts(header::ORIGIN).all(ours)).then_some("Origin")
 }
 
 fn is_ours(authority: &str, server: &Server) -> bool {

@@ -4,7 +4,9 @@
 //! on a busy stream. Here a request owns its HTTP/1.1 connection and drives it from the same task that relays the
 //! body: what one read brought goes on in one piece. HTTP/2 connections are shared and have a task of their own.
 
-use std::pin::pin;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
@@ -14,7 +16,8 @@ use http::{Request, Response, Uri, Version};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::client::legacy::connect::Connection as _;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connect::{Connector, Stream};
 use super::exchange::{BoxFuture, BoxSource, ByteSource, ConnectError, Exchange, Link, SendError, SourceError, Upload};
@@ -32,7 +35,7 @@ const PIECE: usize = 64 * 1024;
 /// How long an answer that is complete for us may take to end its framing and so keep its connection.
 const RETIRE_WITHIN: Duration = Duration::from_secs(1);
 
-type Conn1 = http1::Connection<Stream, Upload>;
+type Conn1 = http1::Connection<TokioIo<Heard>, Upload>;
 
 #[derive(Clone)]
 pub struct Upstream(Arc<Shared>);
@@ -54,6 +57,8 @@ struct Idle {
 struct Http1 {
     sender: http1::SendRequest<Upload>,
     conn: Conn1,
+    /// Whether a byte came since the last request was sent.
+    heard: Arc<AtomicBool>,
 }
 
 impl Upstream {
@@ -91,8 +96,10 @@ impl Upstream {
     async fn open1(&self, stream: Stream) -> Result<Box<dyn Link>, ConnectError> {
         let mut builder = http1::Builder::new();
         builder.max_header_size(MAX_HEAD);
+        let heard = Arc::<AtomicBool>::default();
+        let stream = TokioIo::new(Heard { stream: TokioIo::new(stream), heard: Arc::clone(&heard) });
         let (sender, conn) = builder.handshake(stream).await.map_err(|error| ConnectError(error.to_string()))?;
-        Ok(self.link1(Http1 { sender, conn }, false))
+        Ok(self.link1(Http1 { sender, conn, heard }, false))
     }
 
     async fn open2(&self, stream: Stream) -> Result<Box<dyn Link>, ConnectError> {
@@ -170,6 +177,49 @@ impl Http1 {
     }
 }
 
+/// A stream that tells whether anything was read from it: half an answer is no silence.
+struct Heard {
+    stream: TokioIo<Stream>,
+    heard: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Heard {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.heard.store(true, Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Heard {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+}
+
 struct Link1 {
     connection: Http1,
     reused: bool,
@@ -182,8 +232,9 @@ impl Link for Link1 {
     }
 
     fn send(self: Box<Self>, request: Request<Upload>) -> BoxFuture<'static, Result<Response<BoxSource>, SendError>> {
-        let Self { connection: Http1 { mut sender, mut conn }, home, .. } = *self;
+        let Self { connection: Http1 { mut sender, mut conn, heard }, home, .. } = *self;
         Box::pin(async move {
+            heard.store(false, Ordering::Relaxed);
             let mut answer = Box::pin(sender.try_send_request(origin_form(request)));
             let mut closed = false;
             let answered = std::future::poll_fn(|cx| {
@@ -201,9 +252,9 @@ impl Link for Link1 {
             drop(answer);
             let response = answered.map_err(|error| {
                 let unsent = error.message().is_some();
-                send_error(error.error(), unsent)
+                send_error(error.error(), unsent, heard.load(Ordering::Relaxed))
             })?;
-            let connection = (!closed).then_some(Http1 { sender, conn });
+            let connection = (!closed).then_some(Http1 { sender, conn, heard });
             Ok(response
                 .map(|body| Box::new(Body1 { body, connection, home, joining: Joining::default() }) as BoxSource))
         })
@@ -218,10 +269,9 @@ fn origin_form(mut request: Request<Upload>) -> Request<Upload> {
     request
 }
 
-fn send_error(error: &hyper::Error, unsent: bool) -> SendError {
-    let died_silent =
-        unsent || error.is_incomplete_message() || error.is_canceled() || error.is_closed() || is_io(error);
-    SendError { detail: describe(error), unsent, died_silent }
+fn send_error(error: &hyper::Error, unsent: bool, heard: bool) -> SendError {
+    let died = error.is_incomplete_message() || error.is_canceled() || error.is_closed() || is_io(error);
+    SendError { detail: describe(error), unsent, died_silent: unsent || (died && !heard) }
 }
 
 fn is_io(error: &hyper::Error) -> bool {
@@ -381,7 +431,7 @@ impl Link for Link2 {
             request.headers_mut().remove(http::header::HOST);
             let response = self.sender.try_send_request(request).await.map_err(|error| {
                 let unsent = error.message().is_some();
-                send_error(error.error(), unsent)
+                send_error(error.error(), unsent, false)
             })?;
             Ok(response.map(|body| Box::new(Body2 { body, joining: Joining::default() }) as BoxSource))
         })

@@ -64,11 +64,11 @@ impl Bench {
         let config = Config::from_text(&text, None, &|_| None).unwrap();
         let mut log_settings = Settings::from(&config.logging);
         log_settings.directory = folder.path().to_owned();
-        let (log, thread) = logs::start(log_settings, Redactor::new(config.secrets()));
+        let (log, thread) = logs::start(log_settings, Redactor::new(&config.secrets()));
         let ends = HashMap::from([("a".to_owned(), Scripted::new(a)), ("b".to_owned(), Scripted::new(b))]);
-        let made = ends.clone();
-        let make: MakeExchange = Box::new(move |spec| Ok(Arc::new(made[&spec.name].clone()) as Arc<dyn Exchange>));
-        let redactor = Redactor::new(config.secrets());
+        let scripts = ends.clone();
+        let make: MakeExchange = Box::new(move |spec| Ok(Arc::new(scripts[&spec.name].clone()) as Arc<dyn Exchange>));
+        let redactor = Redactor::new(&config.secrets());
         let proxy = Proxy::with_exchanges(config, redactor, log, make);
         Self { proxy, ends, _log: thread, _folder: folder }
     }
@@ -450,7 +450,7 @@ async fn a_down_endpoint_is_probed_with_the_last_good_requests_model_and_headers
         (&head.headers["anthropic-beta"], &head.headers["x-api-key"]),
         (&"b1".parse().unwrap(), &"sk-a-secret".parse().unwrap())
     );
-    tokio::time::sleep(Duration::from_secs(300)).await;
+    tokio::time::sleep(Duration::from_mins(5)).await;
     assert_eq!((bench.sent("a"), bench.sent("b")), (4, 2), "a healthy endpoint is never probed");
     prober.abort();
 }
