@@ -124,7 +124,7 @@ fn checked(spec: &EndpointSpec, probed: Result<Healthy, Fault>, began: Instant) 
             Checked { name, url, enabled, healthy: true, model, ms, fault: None, detail: remark, hint: None }
         }
         Err(fault) => {
-            let hint = Some(fault.kind.remedy());
+            let hint = Some(fault.remedy());
             let word = Some(fault.kind.word());
             Checked {
                 name,

@@ -62,24 +62,6 @@ impl FaultKind {
     pub fn is_timeout(self) -> bool {
         matches!(self, Self::ConnectTimeout | Self::FirstByteTimeout | Self::IdleTimeout | Self::CommitTimeout)
     }
-
-    /// What the operator can do about it, for the message of a 502.
-    pub fn remedy(self) -> &'static str {
-        match self {
-            Self::Connect | Self::ConnectTimeout => "check its url, the network and any outbound proxy",
-            Self::FirstByteTimeout | Self::IdleTimeout | Self::CommitTimeout => "it may be overloaded; try again",
-            Self::Transport | Self::Decode | Self::Status | Self::ErrorEvent => {
-                "try again; if it stays, ask its operator"
-            }
-            Self::Credentials => "check its auth_value and its account",
-            Self::Limited => "wait, or add an endpoint",
-            Self::Refused => "check the request",
-            Self::NotAMessage | Self::BrokenStream => {
-                "check its url and path_prefix; it does not speak Anthropic's format"
-            }
-            Self::TooLarge => "ask for less",
-        }
-    }
 }
 
 /// Whether an attempt counts against its endpoint's health.
@@ -145,5 +127,36 @@ impl Fault {
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.status = Some(status);
         self
+    }
+
+    /// What the operator can do about it.
+    pub fn remedy(&self) -> &'static str {
+        const WRONG_ADDRESS: &str = "check its url and path_prefix";
+        let code = self.status.map_or(0, |status| status.as_u16());
+        match self.kind {
+            FaultKind::Connect | FaultKind::ConnectTimeout => "check its url, the network and any outbound proxy",
+            FaultKind::FirstByteTimeout | FaultKind::IdleTimeout | FaultKind::CommitTimeout => {
+                "it may be overloaded; try again"
+            }
+            FaultKind::Status if matches!(code, 300..400 | 404 | 405) => WRONG_ADDRESS,
+            FaultKind::NotAMessage | FaultKind::BrokenStream => WRONG_ADDRESS,
+            FaultKind::Transport | FaultKind::Decode | FaultKind::Status | FaultKind::ErrorEvent => {
+                "try again; if it stays, ask its operator"
+            }
+            FaultKind::Credentials => "check its auth_value and its account",
+            FaultKind::Limited => "wait, or add an endpoint",
+            FaultKind::Refused => "check the request",
+            FaultKind::TooLarge => "ask for less",
+        }
+    }
+
+    /// The fault in words that are safe to show in a client's error. Claude Code takes an `x-api-key` in any error for
+    /// its own user's login problem, and of a text with markup it shows the page's title alone (2.1.330, measured): so
+    /// a refused key is not quoted, and markup is none.
+    pub fn told_to_client(&self) -> String {
+        match (self.kind, self.status) {
+            (FaultKind::Credentials, Some(status)) => format!("it answered {} to our key", status.as_u16()),
+            _ => self.detail.replace('<', "‹").replace('>', "›").replace("-api-key", " API key"),
+        }
     }
 }

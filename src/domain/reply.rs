@@ -134,7 +134,7 @@ fn limited(fault: &Fault, retry_after: Option<Duration>, request_id: &str) -> An
 }
 
 fn all_faults(tried: &[Tried<'_>]) -> String {
-    let each = tried.iter().map(|t| format!("{}: {} ({})", t.endpoint, t.fault.detail, t.fault.kind.remedy()));
+    let each = tried.iter().map(|t| format!("{}: {} ({})", t.endpoint, t.fault.told_to_client(), t.fault.remedy()));
     format!("No endpoint could answer. {}.", each.collect::<Vec<_>>().join("; "))
 }
 
@@ -181,7 +181,8 @@ mod tests {
 
     #[test]
     fn a_502_names_each_endpoint_its_fault_and_what_to_do() {
-        let faults = [Fault::new(FaultKind::Credentials, "it answered 401"), Fault::new(FaultKind::Connect, "refused")];
+        let refused = Fault::new(FaultKind::Credentials, "it answered 401 authentication_error: invalid x-api-key");
+        let faults = [refused.with_status(StatusCode::UNAUTHORIZED), Fault::new(FaultKind::Connect, "refused")];
         let tried = [Tried { endpoint: "a", fault: &faults[0] }, Tried { endpoint: "b", fault: &faults[1] }];
         let answer = concluded(&tried, &faults, "req_1");
         assert_eq!(answer.status, StatusCode::BAD_GATEWAY);
@@ -193,6 +194,15 @@ mod tests {
         for part in ["a: it answered 401", "check its auth_value", "b: refused", "check its url"] {
             assert!(message.contains(part), "{message}");
         }
+        assert!(!message.contains("x-api-key"), "Claude Code would ask for a login: {message}");
+    }
+
+    #[test]
+    fn a_page_in_place_of_an_answer_does_not_hide_the_message() {
+        let faults = [Fault::new(FaultKind::NotAMessage, "it is no JSON: <title>Login</title> x-api-key")];
+        let answer = concluded(&[Tried { endpoint: "a", fault: &faults[0] }], &faults, "r");
+        let message = body(&answer)["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("a: it is no JSON: ‹title›Login‹/title› x API key"), "{message}");
     }
 
     #[test]

@@ -296,8 +296,7 @@ impl Opening<'_> {
                     let fed = judge.feed(chunk);
                     (fed.released, fed.end)
                 }
-                Some(Err(error)) if !judge.is_started() => return Err(source_fault(error)),
-                Some(Err(error)) => (Bytes::new(), Some(judge.finish(Some(error.to_string())))),
+                Some(Err(error)) => return Err(source_fault(error)),
                 None => (Bytes::new(), Some(judge.finish(None))),
             };
             size += released.len();
