@@ -7,7 +7,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Response;
@@ -153,8 +153,8 @@ pub struct Relay {
     unflushed: bool,
     idle: Pin<Box<Sleep>>,
     stream_idle: Duration,
-    /// Whether the idle clock runs: only while we wait for the upstream, never while the client makes us wait.
-    waiting: bool,
+    /// When the silence is too long; set only while we wait for the upstream, never while the client makes us wait.
+    deadline: Option<Instant>,
     disconnect_on_invalid: bool,
     lease: Option<Lease>,
     trip: Option<Trip>,
@@ -182,7 +182,7 @@ impl Relay {
             unflushed: false,
             idle: Box::pin(tokio::time::sleep(ground.stream_idle)),
             stream_idle: ground.stream_idle,
-            waiting: false,
+            deadline: None,
             disconnect_on_invalid: ground.disconnect_on_invalid,
             lease: Some(lease),
             trip: Some(trip),
@@ -210,7 +210,7 @@ impl Relay {
             let Some(source) = &mut self.source else { return Poll::Ready(None) };
             match source.poll_bytes(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
-                    self.waiting = false;
+                    self.deadline = None;
                     self.take_in(chunk);
                 }
                 Poll::Ready(Some(Err(error))) => self.finish(Some((FaultKind::Transport, error.to_string()))),
@@ -227,11 +227,16 @@ impl Relay {
         }
     }
 
+    /// The timer is set anew only when it rings too early: events are many, silences few.
     fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
-        if !std::mem::replace(&mut self.waiting, true) {
-            self.idle.as_mut().reset((clock::now() + self.stream_idle).into());
+        let deadline = *self.deadline.get_or_insert_with(|| clock::now() + self.stream_idle);
+        while self.idle.as_mut().poll(cx).is_ready() {
+            if clock::now() >= deadline {
+                return true;
+            }
+            self.idle.as_mut().reset(deadline.into());
         }
-        self.idle.as_mut().poll(cx).is_ready()
+        false
     }
 
     fn take_in(&mut self, chunk: Bytes) {

@@ -1,0 +1,273 @@
+//! One HTTP/1.1 connection, driven by the task that uses it: the request is written, the answer read and its body
+//! handed on without a hop to another task.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::connect::Stream;
+use super::exchange::{BoxFuture, BoxSource, ByteSource, ConnectError, Link, SendError, SourceError, Upload};
+use super::joining::{Joining, PIECE, poll_data, send_error};
+
+/// A head beyond this is a fault.
+pub const MAX_HEAD: usize = 64 * 1024;
+/// How long an answer that is complete for us may take to end its framing and so keep its connection.
+const RETIRE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Where a connection goes when its answer was read to the end.
+pub trait Home: Send + Sync {
+    fn keep(self: Arc<Self>, connection: Http1);
+}
+
+pub struct Http1 {
+    sender: http1::SendRequest<Upload>,
+    conn: http1::Connection<TokioIo<Heard>, Upload>,
+    /// Whether a byte came since the last request was sent.
+    heard: Arc<AtomicBool>,
+    gate: Arc<Gate>,
+    waker: Waker,
+}
+
+impl Http1 {
+    pub async fn open(stream: Stream) -> Result<Self, ConnectError> {
+        let heard = Arc::<AtomicBool>::default();
+        let stream = TokioIo::new(Heard { stream: TokioIo::new(stream), heard: Arc::clone(&heard) });
+        let mut builder = http1::Builder::new();
+        builder.max_header_size(MAX_HEAD);
+        let (sender, conn) = builder.handshake(stream).await.map_err(|error| ConnectError(error.to_string()))?;
+        let gate = Arc::<Gate>::default();
+        let waker = Waker::from(Arc::clone(&gate));
+        Ok(Self { sender, conn, heard, gate, waker })
+    }
+
+    /// Looks whether the other side hung up or spoke unasked. Two looks: the first may only finish the last answer.
+    pub fn is_alive(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        (0..2).all(|_| pin!(&mut self.conn).poll(&mut cx).is_pending()) && self.sender.is_ready()
+    }
+
+    /// Reads and writes what can be. Ready once the connection is at its end.
+    fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.gate.open_for(cx.waker());
+        pin!(&mut self.conn).poll(&mut Context::from_waker(&self.waker)).map(|_| ())
+    }
+
+    /// The next chunk that the connection has brought already. It is never waited for: who got none drives the
+    /// connection, so the two need not wake one another, which would run the whole task a second time.
+    fn poll_brought(body: &mut Incoming) -> Poll<Option<Result<Bytes, SourceError>>> {
+        let _shut = Shut::new();
+        poll_data(body, &mut Context::from_waker(Waker::noop()))
+    }
+}
+
+/// The task's waker, deaf to what the task does to itself: taking a chunk wakes the connection that brought it, but
+/// the task drives that next anyway, and being woken would only make it run once more for nothing.
+#[derive(Default)]
+struct Gate(Mutex<Option<Waker>>);
+
+impl Gate {
+    fn open_for(&self, waker: &Waker) {
+        let mut task = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !task.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *task = Some(waker.clone());
+        }
+    }
+}
+
+impl Wake for Gate {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !SHUT.get()
+            && let Some(task) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            task.wake_by_ref();
+        }
+    }
+}
+
+thread_local! {
+    /// Of a thread, so that nothing but what this thread does meanwhile goes unheard: whatever another one has to say
+    /// (the socket, above all) gets through.
+    static SHUT: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Shut;
+
+impl Shut {
+    fn new() -> Self {
+        SHUT.set(true);
+        Self
+    }
+}
+
+impl Drop for Shut {
+    fn drop(&mut self) {
+        SHUT.set(false);
+    }
+}
+
+/// A stream that tells whether anything was read from it: half an answer is no silence.
+struct Heard {
+    stream: TokioIo<Stream>,
+    heard: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Heard {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.heard.store(true, Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Heard {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+}
+
+/// One request on one connection.
+pub struct Link1 {
+    pub connection: Http1,
+    pub reused: bool,
+    pub home: Weak<dyn Home>,
+}
+
+impl Link for Link1 {
+    fn is_reused(&self) -> bool {
+        self.reused
+    }
+
+    fn send(self: Box<Self>, request: Request<Upload>) -> BoxFuture<'static, Result<Response<BoxSource>, SendError>> {
+        let Self { mut connection, home, .. } = *self;
+        Box::pin(async move {
+            connection.heard.store(false, Ordering::Relaxed);
+            let mut answer = Box::pin(connection.sender.try_send_request(origin_form(request)));
+            let mut closed = false;
+            let answered = std::future::poll_fn(|cx| {
+                // As with a body: it is the connection that is waited for.
+                let mut quiet = Context::from_waker(Waker::noop());
+                loop {
+                    if let Poll::Ready(answered) = answer.as_mut().poll(&mut quiet) {
+                        return Poll::Ready(answered);
+                    }
+                    if closed || connection.poll_drive(cx).is_pending() {
+                        return answer.as_mut().poll(&mut quiet);
+                    }
+                    closed = true;
+                }
+            });
+            let answered = answered.await;
+            let response = answered.map_err(|error| {
+                let unsent = error.message().is_some();
+                send_error(error.error(), unsent, connection.heard.load(Ordering::Relaxed))
+            })?;
+            let connection = (!closed).then_some(connection);
+            Ok(response
+                .map(|body| Box::new(Body1 { body, connection, home, joining: Joining::default() }) as BoxSource))
+        })
+    }
+}
+
+fn origin_form(mut request: Request<Upload>) -> Request<Upload> {
+    if let Some(target) = request.uri().path_and_query().cloned() {
+        *request.uri_mut() = Uri::from(target);
+    }
+    *request.version_mut() = Version::HTTP_11;
+    request
+}
+
+/// An answer's body together with the connection that it comes on.
+struct Body1 {
+    body: Incoming,
+    /// `None` once the other side closed it.
+    connection: Option<Http1>,
+    home: Weak<dyn Home>,
+    joining: Joining,
+}
+
+impl Body1 {
+    /// The next chunk, driving the connection as far as it takes.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SourceError>>> {
+        loop {
+            let Some(connection) = &mut self.connection else { return poll_data(&mut self.body, cx) };
+            if let Poll::Ready(chunk) = Http1::poll_brought(&mut self.body) {
+                return Poll::Ready(chunk);
+            }
+            if connection.poll_drive(cx).is_pending() {
+                return Http1::poll_brought(&mut self.body);
+            }
+            self.connection = None;
+        }
+    }
+}
+
+impl ByteSource for Body1 {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SourceError>>> {
+        let mut joining = std::mem::take(&mut self.joining);
+        let polled = joining.poll(|| self.poll_chunk(cx));
+        self.joining = joining;
+        if matches!(polled, Poll::Ready(None))
+            && let Some(connection) = self.connection.take()
+            && let Some(home) = self.home.upgrade()
+        {
+            home.keep(connection);
+        }
+        polled
+    }
+
+    fn retire(mut self: Box<Self>) {
+        if self.connection.is_none() {
+            return;
+        }
+        tokio::spawn(async move {
+            let ended = tokio::time::timeout(RETIRE_WITHIN, async {
+                let mut left = PIECE;
+                while let Some(Ok(rest)) = std::future::poll_fn(|cx| self.poll_bytes(cx)).await {
+                    left = left.saturating_sub(rest.len());
+                    if left == 0 {
+                        return;
+                    }
+                }
+            });
+            let _ = ended.await;
+        });
+    }
+}
