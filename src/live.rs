@@ -44,8 +44,17 @@ impl Live {
     pub fn choose(self: &Arc<Self>, tried: &[EndpointId], session: Option<&str>) -> Option<Lease> {
         let started = clock::now();
         let mut pool = self.pool();
-        let slot = pool.choose(tried, session, started)?;
-        Some(Lease { live: Arc::clone(self), id: slot.id, spec: Arc::clone(&slot.spec), started, reported: false })
+        let changes = pool.changes(started);
+        let lease = pool.choose(tried, session, started).map(|slot| Lease {
+            live: Arc::clone(self),
+            id: slot.id,
+            spec: Arc::clone(&slot.spec),
+            started,
+            reported: false,
+        });
+        drop(pool);
+        self.tell(&changes);
+        lease
     }
 
     /// Takes the endpoints of new settings; leases of endpoints that are gone end without a trace.
@@ -81,8 +90,12 @@ impl Live {
     }
 
     pub fn end_probe(&self, id: EndpointId, healthy: bool) {
-        let change = self.pool().end_probe(id, healthy, clock::now());
-        tell(change.as_ref());
+        let now = clock::now();
+        let mut pool = self.pool();
+        pool.end_probe(id, healthy, now);
+        let changes = pool.changes(now);
+        drop(pool);
+        self.tell(&changes);
         self.changed.notify_one();
     }
 
@@ -94,16 +107,20 @@ impl Live {
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
-}
 
-fn tell(change: Option<&Change>) {
-    let Some(change) = change else { return };
-    let reason = change.reason.as_deref().unwrap_or("unknown");
-    match change.to {
-        State::Up => info!("endpoint {} is up again", change.name),
-        State::Down => warn!("endpoint {} is down: {reason}", change.name),
-        State::Resting => warn!("endpoint {} rests, as it asked for: {reason}", change.name),
-        State::Degraded => info!("endpoint {} had a failure: {reason}", change.name),
+    fn tell(&self, changes: &[Change]) {
+        for change in changes {
+            let (name, reason) = (&change.name, change.reason.as_deref().unwrap_or("unknown"));
+            match change.to {
+                State::Up => info!("endpoint {name} is up again"),
+                State::Down => warn!("endpoint {name} is down: {reason}"),
+                State::Resting => warn!("endpoint {name} rests, as it asked for: {reason}"),
+                State::Degraded => info!("endpoint {name} had a failure: {reason}"),
+            }
+        }
+        if !changes.is_empty() {
+            self.changed.notify_one();
+        }
     }
 }
 
@@ -127,11 +144,12 @@ impl Lease {
         if std::mem::replace(&mut self.reported, true) {
             return;
         }
-        let change = self.live.pool().report(self.id, outcome, self.started, clock::now());
-        tell(change.as_ref());
-        if change.is_some() {
-            self.live.changed.notify_one();
-        }
+        let now = clock::now();
+        let mut pool = self.live.pool();
+        pool.report(self.id, outcome, self.started, now);
+        let changes = pool.changes(now);
+        drop(pool);
+        self.live.tell(&changes);
     }
 }
 

@@ -164,9 +164,13 @@ impl Proxy {
                 };
                 relay::respond(opened, lease, trip, ground)
             }
-            Forwarded::Failed(answer, error, ending) => {
-                tracing::warn!("{}: {} {}: {error}", trip.id(), inbound.method, inbound.target.path());
-                relay::respond_failed(answer, error, trip, ending)
+            Forwarded::Failed(failed) => {
+                let (method, path) = (&inbound.method, inbound.target.path());
+                tracing::warn!("{}: {method} {path}: {}", trip.id(), failed.error);
+                if let Some(endpoint) = failed.endpoint {
+                    trip.set_endpoint(endpoint);
+                }
+                relay::respond_failed(failed.answer, failed.error, trip, failed.ending)
             }
         }
     }

@@ -33,7 +33,6 @@ async fn serve(config: Config) -> Result<Exit, CommandError> {
     let shared = SharedRedactor::new(redactor.clone());
     let diagnostics = telemetry::init(config.logging.level, use_color(), shared.clone());
     let (log, log_thread) = logs::start(Settings::from(&config.logging), redactor.clone());
-    let grace = config.server.shutdown_grace;
     tell_start(&config, address);
 
     let mut reloader = Reloader::new(&config, shared, log.clone(), diagnostics);
@@ -49,6 +48,7 @@ async fn serve(config: Config) -> Result<Exit, CommandError> {
         }
     }
 
+    let grace = reloader.config.server.shutdown_grace;
     tracing::info!("stopping: no new connections; what is under way may take up to {} s more", grace.as_secs());
     let _ = stop.send(Stop::Drain);
     tokio::select! {
@@ -156,6 +156,8 @@ impl StopSignals {
 /// Brings a changed file into force, or refuses it and keeps the old settings.
 struct Reloader {
     config: Config,
+    /// As at the start: what listens where does not change.
+    started: Config,
     watch: Option<Watch>,
     redactor: SharedRedactor,
     log: LogHandle,
@@ -170,7 +172,7 @@ impl Reloader {
             };
             config_watch::watch(file).inspect_err(unwatched).ok()
         });
-        Self { config: config.clone(), watch, redactor, log, diagnostics }
+        Self { config: config.clone(), started: config.clone(), watch, redactor, log, diagnostics }
     }
 
     /// Returns when the file may have changed; never without a file.
@@ -199,7 +201,7 @@ impl Reloader {
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
-        for change in config::restart_needed(&self.config, &config) {
+        for change in config::restart_needed(&self.started, &config) {
             tracing::warn!("{change} takes effect only at the next start");
         }
         self.adopt(config, proxy);

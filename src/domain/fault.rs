@@ -139,7 +139,7 @@ impl Fault {
                 "it may be overloaded; try again"
             }
             FaultKind::Status if matches!(code, 300..400 | 404 | 405) => WRONG_ADDRESS,
-            FaultKind::NotAMessage | FaultKind::BrokenStream => WRONG_ADDRESS,
+            FaultKind::NotAMessage | FaultKind::BrokenStream => "check its url and path_prefix, or ask its operator",
             FaultKind::Transport | FaultKind::Decode | FaultKind::Status | FaultKind::ErrorEvent => {
                 "try again; if it stays, ask its operator"
             }
@@ -150,13 +150,14 @@ impl Fault {
         }
     }
 
-    /// The fault in words that are safe to show in a client's error. Claude Code takes an `x-api-key` in any error for
-    /// its own user's login problem, and of a text with markup it shows the page's title alone (2.1.330, measured): so
-    /// a refused key is not quoted, and markup is none.
+    /// The fault in words that are safe to show in a client's error. Claude Code takes an upstream's words about a key or
+    /// about credit, in whatever error, for its own user's login or account, and of a text with markup it shows the
+    /// page's title alone (2.1.330, measured). So those are not quoted, and markup is none.
     pub fn told_to_client(&self) -> String {
-        match (self.kind, self.status) {
-            (FaultKind::Credentials, Some(status)) => format!("it answered {} to our key", status.as_u16()),
-            _ => self.detail.replace('<', "‹").replace('>', "›").replace("-api-key", " API key"),
-        }
+        let told = match self.kind {
+            FaultKind::Credentials => self.detail.split(": ").next().unwrap_or_default(),
+            _ => self.detail.as_str(),
+        };
+        told.replace('<', "‹").replace('>', "›").replace("-api-key", " API key")
     }
 }

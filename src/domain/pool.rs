@@ -23,6 +23,8 @@ pub struct Slot {
     pub served: u64,
     pub succeeded: u64,
     pub failed: u64,
+    /// The state that was told last.
+    told: State,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,7 @@ impl Pool {
             served: 0,
             succeeded: 0,
             failed: 0,
+            told: State::Up,
         }
     }
 
@@ -90,17 +93,31 @@ impl Pool {
     }
 
     /// Ends what [`Pool::choose`] began. An endpoint that has left the settings meanwhile is not missed.
-    pub fn report(&mut self, id: EndpointId, outcome: &Outcome, started: Instant, now: Instant) -> Option<Change> {
+    pub fn report(&mut self, id: EndpointId, outcome: &Outcome, started: Instant, now: Instant) {
         let rules = self.rules.clone();
-        self.change(id, now, |slot| {
-            slot.in_flight = slot.in_flight.saturating_sub(1);
-            match outcome {
-                Outcome::Success => slot.succeeded += 1,
-                Outcome::Failure(_) => slot.failed += 1,
-                Outcome::Neutral => {}
+        let Some(slot) = self.slot_mut(id) else { return };
+        slot.in_flight = slot.in_flight.saturating_sub(1);
+        match outcome {
+            Outcome::Success => slot.succeeded += 1,
+            Outcome::Failure(_) => slot.failed += 1,
+            Outcome::Neutral => {}
+        }
+        slot.health.record(outcome, started, now, &rules);
+    }
+
+    /// What changed since this was asked last, by whatever: an outcome, a probe or the passing of time.
+    pub fn changes(&mut self, now: Instant) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for slot in &mut self.slots {
+            slot.health.settle(now, &self.rules);
+            let to = slot.health.state(now);
+            let from = std::mem::replace(&mut slot.told, to);
+            if from != to {
+                let reason = slot.health.reason().map(str::to_owned);
+                changes.push(Change { name: slot.spec.name.clone(), from, to, reason });
             }
-            slot.health.record(outcome, started, now, &rules);
-        })
+        }
+        changes
     }
 
     /// Down endpoints whose probe is due; each is claimed until [`Pool::end_probe`].
@@ -113,9 +130,11 @@ impl Pool {
         self.slots.iter_mut().filter(due).map(claim).collect()
     }
 
-    pub fn end_probe(&mut self, id: EndpointId, healthy: bool, now: Instant) -> Option<Change> {
+    pub fn end_probe(&mut self, id: EndpointId, healthy: bool, now: Instant) {
         let rules = self.rules.clone();
-        self.change(id, now, |slot| slot.health.end_probe(healthy, now, &rules))
+        if let Some(slot) = self.slot_mut(id) {
+            slot.health.end_probe(healthy, now, &rules);
+        }
     }
 
     pub fn next_probe(&self) -> Option<Instant> {
@@ -132,15 +151,6 @@ impl Pool {
 
     fn slot_mut(&mut self, id: EndpointId) -> Option<&mut Slot> {
         self.slots.iter_mut().find(|slot| slot.id == id)
-    }
-
-    fn change(&mut self, id: EndpointId, now: Instant, act: impl FnOnce(&mut Slot)) -> Option<Change> {
-        let slot = self.slot_mut(id)?;
-        let from = slot.health.state(now);
-        act(slot);
-        let to = slot.health.state(now);
-        let reason = slot.health.reason().map(str::to_owned);
-        (from != to).then(|| Change { name: slot.spec.name.clone(), from, to, reason })
     }
 }
 
@@ -194,10 +204,11 @@ mod tests {
         Instant::now()
     }
 
-    fn fail(pool: &mut Pool, name: &str, now: Instant) -> Option<Change> {
+    fn fail(pool: &mut Pool, name: &str, now: Instant) -> Option<State> {
         let id = pool.slots().iter().find(|slot| slot.spec.name == name).unwrap().id;
         let failure = Failure { reason: "reset".into(), request_id: "r".into(), rest: None };
-        pool.report(id, &Outcome::Failure(failure), now, now)
+        pool.report(id, &Outcome::Failure(failure), now, now);
+        pool.changes(now).pop().map(|change| change.to)
     }
 
     #[test]
@@ -217,9 +228,24 @@ mod tests {
     fn a_change_of_state_is_told_once() {
         let now = t0();
         let mut pool = Pool::new(&[spec("a", "http://a", true)], rules(), now);
-        assert_eq!(fail(&mut pool, "a", now).unwrap().to, State::Degraded);
-        assert_eq!(fail(&mut pool, "a", now).unwrap().to, State::Down);
+        assert_eq!(fail(&mut pool, "a", now), Some(State::Degraded));
+        assert_eq!(fail(&mut pool, "a", now), Some(State::Down));
         assert_eq!(fail(&mut pool, "a", now), None);
+    }
+
+    #[test]
+    fn going_down_during_a_rest_is_told_when_the_rest_is_over() {
+        let now = t0();
+        let mut pool = Pool::new(&[spec("a", "http://a", true)], rules(), now);
+        let id = pool.slots()[0].id;
+        let rest = Some(Duration::from_secs(10));
+        for _ in 0..2 {
+            let limited = Failure { reason: "429".into(), request_id: "r".into(), rest };
+            pool.report(id, &Outcome::Failure(limited), now, now);
+        }
+        let told = |pool: &mut Pool, at| pool.changes(at).into_iter().map(|change| change.to).collect::<Vec<_>>();
+        assert_eq!(told(&mut pool, now), [State::Resting]);
+        assert_eq!(told(&mut pool, now + Duration::from_secs(10)), [State::Down]);
     }
 
     #[test]
@@ -232,7 +258,9 @@ mod tests {
         let due = pool.due_probes(now + Duration::from_secs(30));
         assert_eq!(due.len(), 1);
         assert!(pool.due_probes(now + Duration::from_mins(1)).is_empty());
-        assert_eq!(pool.end_probe(due[0].0, true, now + Duration::from_secs(31)).unwrap().to, State::Up);
+        let later = now + Duration::from_secs(31);
+        pool.end_probe(due[0].0, true, later);
+        assert_eq!(pool.changes(later)[0].to, State::Up);
     }
 
     #[test]

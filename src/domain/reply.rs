@@ -28,7 +28,8 @@ impl Problem {
     pub fn unauthenticated() -> Self {
         let message = "This is claude-proxy, and the credential you sent is not its server.auth_token. \
                        Set ANTHROPIC_AUTH_TOKEN to it (claude-proxy env prints what to set).";
-        Self::new(StatusCode::UNAUTHORIZED, "authentication_error", message)
+        // It is the same token every time: without this Claude Code tries for three minutes.
+        Self { hopeless: true, ..Self::new(StatusCode::UNAUTHORIZED, "authentication_error", message) }
     }
 
     pub fn foreign(what: &str) -> Self {

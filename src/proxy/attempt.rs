@@ -14,6 +14,7 @@ use super::judge::{End, StreamJudge};
 use crate::clock;
 use crate::config::{Timeouts, Validation};
 use crate::domain::endpoint::EndpointSpec;
+use crate::domain::failover;
 use crate::domain::fault::{Answer, Fault, FaultKind, Progress};
 use crate::domain::headers;
 use crate::domain::message::{self, ApiError, Usage};
@@ -350,10 +351,11 @@ fn uncommitted(end: End) -> Fault {
 /// The stream's own `error` event: with the status that its type would have had, where a client can act on that.
 fn event_fault(error: &ApiError) -> Fault {
     let status = reply::status_of_event(&error.kind);
-    let kind = if status.is_some_and(|s| matches!(s.as_u16(), 429 | 529)) {
-        FaultKind::Limited
-    } else {
-        FaultKind::ErrorEvent
+    let kind = match error.kind.as_str() {
+        "overloaded_error" | "rate_limit_error" => FaultKind::Limited,
+        "authentication_error" | "permission_error" | "billing_error" => FaultKind::Credentials,
+        "invalid_request_error" if failover::is_about_billing(&error.message) => FaultKind::Credentials,
+        _ => FaultKind::ErrorEvent,
     };
     let fault =
         Fault::new(kind, format!("its stream began with {}: {}", error.kind, refusal::shortened(&error.message)));

@@ -22,8 +22,17 @@ use crate::wire::record::Ending;
 pub enum Forwarded {
     /// An endpoint's answer, and the loan of that endpoint.
     Opened(Opened, Lease),
-    /// Ours, or the best of the failed ones; with the error and the ending for the record.
-    Failed(Answer, String, Ending),
+    /// Ours, or the best of the failed ones.
+    Failed(Failed),
+}
+
+/// What goes down when no endpoint has an answer, and what the record says of it.
+pub struct Failed {
+    pub answer: Answer,
+    pub error: String,
+    pub ending: Ending,
+    /// Whose answer it is; `None`: ours.
+    pub endpoint: Option<String>,
 }
 
 /// The faults of one request so far.
@@ -120,11 +129,21 @@ impl Faults {
     fn concluded(self, request_id: &str) -> Forwarded {
         if self.faults.is_empty() {
             let problem = Problem::nothing_enabled();
-            return Forwarded::Failed(problem.answer(request_id), problem.message, Ending::Failed);
+            let answer = problem.answer(request_id);
+            return Forwarded::Failed(Failed {
+                answer,
+                error: problem.message,
+                ending: Ending::Failed,
+                endpoint: None,
+            });
         }
-        let relayed = matches!(failover::conclude(&self.faults), Conclusion::Relay(_));
+        let (ending, whose) = match failover::conclude(&self.faults) {
+            Conclusion::Relay(fault) => (Ending::RelayedError, Some(fault)),
+            Conclusion::Limited { fault, .. } => (Ending::Failed, Some(fault)),
+            _ => (Ending::Failed, None),
+        };
         let answer = reply::concluded(&self.tried(), &self.faults, request_id);
-        self.failed(answer, if relayed { Ending::RelayedError } else { Ending::Failed })
+        self.failed(answer, ending, whose)
     }
 
     /// There may be others, but this request must not be sent twice.
@@ -134,13 +153,14 @@ impl Faults {
             return self.concluded(request_id);
         }
         let answer = reply::lost(&self.tried(), request_id);
-        self.failed(answer, Ending::Failed)
+        self.failed(answer, Ending::Failed, None)
     }
 
-    fn failed(self, answer: Answer, ending: Ending) -> Forwarded {
+    fn failed(self, answer: Answer, ending: Ending, whose: Option<usize>) -> Forwarded {
         let each =
             self.tried().iter().map(|tried| format!("{}: {}", tried.endpoint, tried.fault.detail)).collect::<Vec<_>>();
-        Forwarded::Failed(answer, each.join("; "), ending)
+        let endpoint = whose.map(|fault| self.endpoints[fault].clone());
+        Forwarded::Failed(Failed { answer, error: each.join("; "), ending, endpoint })
     }
 }
 

@@ -140,6 +140,11 @@ impl Trip {
         }
     }
 
+    /// Whose answer goes down, where it is not the last one's that was tried.
+    pub fn set_endpoint(&mut self, endpoint: String) {
+        self.record.endpoint = Some(endpoint);
+    }
+
     /// What went wrong after the head went down, or before any attempt.
     pub fn set_error(&mut self, error: impl Into<String>) {
         self.record.error = Some(error.into());
