@@ -200,7 +200,7 @@ impl Reloader {
             tracing::warn!("{warning}");
         }
         for change in config::restart_needed(&self.config, &config) {
-            tracing::warn!("{change} takes effect only at the next start");
+            tracing::warn!("{change} needs a restart to take effect");
         }
         self.adopt(config, proxy);
         tracing::info!("{} is in force{}", file.display(), if asked { ", reloaded by signal" } else { "" });
