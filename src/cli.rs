@@ -1,4 +1,7 @@
-//! The shape of the command line; no logic but what the original's spelling needs.
+//! The shape of the command line; no logic but what the original's spelling needs. What Tab offers is in `complete`.
+
+pub mod complete;
+mod names;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -66,7 +69,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Only these endpoints; disabled ones too
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = names::endpoint())]
     pub names: Vec<String>,
     /// Print one JSON object
     #[arg(long)]

@@ -11,6 +11,7 @@ pub mod diagnose;
 pub mod file;
 pub mod locate;
 pub mod mask;
+pub mod names;
 pub mod reference;
 pub mod schema;
 pub mod show;

@@ -10,7 +10,11 @@ use claude_proxy::commands::{self, CommandError, Exit};
 use serde_json::json;
 
 fn main() -> ExitCode {
-    let (arguments, original) = cli::accept_original_spelling(std::env::args_os());
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(answer) = cli::complete::answer(&arguments) {
+        return if answer.is_ok() { Exit::Fine } else { Exit::Failed }.into();
+    }
+    let (arguments, original) = cli::accept_original_spelling(arguments);
     let (as_json, color) = cli::peek(&arguments);
     match color.unwrap_or(When::Auto) {
         When::Auto => {}

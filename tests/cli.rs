@@ -169,6 +169,15 @@ fn show_and_check_print_data_without_credentials() {
 }
 
 #[test]
+fn a_good_file_is_told_in_one_line() {
+    let doubled = PASSTHROUGH.replace("https://a.example", "https://a.example/v1");
+    for (text, end) in [(PASSTHROUGH, ": fine, 1 endpoint, 1 enabled\n"), (&doubled, ", 1 enabled, 1 warning\n")] {
+        let ran = Place::with(text).run(&["config", "check"]);
+        assert!(ran.code == 0 && ran.out.ends_with(end) && ran.out.lines().count() == 1, "{}", ran.out);
+    }
+}
+
+#[test]
 fn colour_is_for_terminals_or_on_demand() {
     let place = Place::with("");
     let err = |line: &[&str], no_color: &str| {
@@ -318,6 +327,102 @@ mod init {
     }
 }
 
+mod completing {
+    use super::*;
+
+    const NAMED: &str = "server: { auth_token: hunter2 }\nendpoints:\n\
+        - { name: primary, url: 'https://a.example/base', auth_type: api_key, auth_value: '${NOT_SET_HERE}' }\n\
+        - { name: my mirror, url: 'https://b.example', auth_type: api_key, auth_value: sk-ant-hunter2 }\n\
+        - { name: 'or:free', url: 'https://c.example', auth_type: api_key, auth_value: 'file:/dev/zero' }\n";
+
+    /// What `shell` is told about the last of these words.
+    fn answer(place: &Place, shell: &str, words: &[&str]) -> Ran {
+        let mut command = place.command(&[&["--", "claude-proxy"][..], words].concat());
+        command.env("CLAUDE_PROXY_COMPLETE", shell);
+        command.env("_CLAP_COMPLETE_INDEX", words.len().to_string()).env("_CLAP_IFS", "\n");
+        Ran::of(command.output().unwrap())
+    }
+
+    /// The same from fish, whose answers have their help behind a tab.
+    fn values(place: &Place, words: &[&str]) -> Vec<String> {
+        let ran = answer(place, "fish", words);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{words:?}");
+        ran.out.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_real_bash_offers_names_and_everything_else() {
+        let place = Place::with(NAMED);
+        place.write("other.yaml", &PASSTHROUGH.replace("name: a", "name: elsewhere"));
+        let program = Path::new(env!("CARGO_BIN_EXE_claude-proxy"));
+        let script = "eval \"$(claude-proxy completions bash)\"; complete -p claude-proxy >/dev/null || exit 9\n\
+            ask() { COMP_WORDS=(claude-proxy \"$@\") COMP_CWORD=$# COMP_TYPE=9 COMPREPLY=()\n\
+            _clap_complete_claude_proxy claude-proxy \"${COMP_WORDS[$#]}\" \"\"; printf '%s\\n' \"${COMPREPLY[@]}\" .; }\n\
+            ask check ''; ask check primary m; ask check or : f; ask check -c other.yaml e\n\
+            ask check --config = other.yaml e; ask --color = al; ask se; ask config pa; ask check --no; ask completions fi\n\
+            ask check -c oth; ask check -c none.yaml p";
+        let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+        let mut bash = Command::new("bash");
+        bash.args(["--norc", "--noprofile", "-c", script]).env_clear().env("PATH", path).env("HOME", place.path());
+        let ran = Ran::of(bash.current_dir(place.path()).output().unwrap());
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        let answers: Vec<_> = ran.out.split_terminator(".\n").map(str::trim_end).collect();
+        let first = "primary\nmy\\ mirror\nor:free\n--json\n--config\n--no-spend\n--color\n--help\n--version";
+        let rest = ["my\\ mirror", "free", "elsewhere", "elsewhere", "always", "serve", "path", "--no-spend", "fish"];
+        assert_eq!(answers, [&[first][..], &rest, &["other.yaml", ""]].concat());
+    }
+
+    #[test]
+    fn a_shell_that_shows_help_shows_the_address() {
+        let place = Place::with(NAMED);
+        assert_eq!(answer(&place, "zsh", &["check", "p"]).out, "primary:https://a.example/base");
+        assert_eq!(answer(&place, "fish", &["check", "p"]).out, "primary\thttps://a.example/base\n");
+        assert_eq!(answer(&place, "powershell", &["check", "my"]).out, "'my mirror'\thttps://b.example\n");
+        assert_eq!(answer(&place, "elvish", &["check", "or"]).out, "or:free");
+        for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+            let ran = answer(&place, shell, &["check", ""]);
+            assert!(ran.out.contains("primary") && !ran.out.contains("hunter2"), "{shell}: {}", ran.out);
+        }
+    }
+
+    #[test]
+    fn the_config_is_the_one_that_the_line_would_use() {
+        let place = Place::new();
+        let named = |name: &str| PASSTHROUGH.replace("name: a", &format!("name: {name}"));
+        assert_eq!(values(&place, &["check", "in-"]), Vec::<String>::new());
+        place.write(".config/claude-proxy/config.yaml", &named("in-home"));
+        assert_eq!(values(&place, &["check", "in-"]), ["in-home"]);
+        place.write("config.yaml", &named("in-folder"));
+        assert_eq!(values(&place, &["check", "in-"]), ["in-folder"]);
+        place.write("flag.yaml", &named("in-flag"));
+        assert_eq!(values(&place, &["-config", "flag.yaml", "check", "in-"]), ["in-flag"]);
+        assert_eq!(values(&place, &["check", "--config=~/flag.yaml", "in-"]), ["in-flag"]);
+    }
+
+    #[test]
+    fn a_config_that_cannot_be_read_completes_nothing_and_says_nothing() {
+        for text in ["", "endpoints: [", "endpoints:\n- { name: hunter2, prot: 1 }\n", "\0"] {
+            let place = Place::with(text);
+            assert_eq!(values(&place, &["check", "h"]), Vec::<String>::new(), "{text}");
+            assert_eq!(values(&place, &["check", "--js"]), ["--json"], "{text}");
+        }
+        let place = Place::with("endpoints: [{ name: \"\\e[31mred\" }, { name: --json }, { name: fine }]");
+        assert_eq!(values(&place, &["check", ""])[..2], ["fine", "--json"]);
+        let pipe = ["check", "-c", "/dev/zero", "f"];
+        assert_eq!(values(&place, &pipe), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_a_question_is_answered() {
+        let place = Place::with(PASSTHROUGH);
+        let ran = Ran::of(place.command(&["config", "check"]).env("CLAUDE_PROXY_COMPLETE", "bash").output().unwrap());
+        assert!(ran.code == 0 && ran.out.contains("1 endpoint"), "{}{}", ran.out, ran.err);
+        let unknown = answer(&place, "tcsh", &["check", ""]);
+        assert_eq!((unknown.code, unknown.out.as_str(), unknown.err.as_str()), (1, "", ""));
+    }
+}
+
 /// To write them anew: `for s in bash zsh fish powershell elvish; do claude-proxy completions $s; done` into these
 /// files, or `BLESS=1 cargo test the_completions`.
 #[test]
@@ -330,7 +435,7 @@ fn the_completions_in_the_repository_are_what_the_program_prints() {
         (Shell::PowerShell, "_claude-proxy.ps1"),
         (Shell::Elvish, "claude-proxy.elv"),
     ] {
-        let script = completions::script(shell);
+        let script = completions::script(shell).unwrap();
         if std::env::var_os("BLESS").is_some() {
             fs::write(folder.join(file), &script).unwrap();
         }

@@ -129,6 +129,23 @@ fn values_are_read_in_every_form() {
 }
 
 #[test]
+fn a_credential_of_digits_needs_no_quotes() {
+    let config = load(
+        "server: { auth_token: 00123456 }\nweb_admin: { auth_token: 123456789012345678901234567890 }\nendpoints:\n\
+         - name: a\n  url: https://a.example\n  auth_type: api_key\n  auth_value: 0987654321  # digits\n\
+         - { name: b, url: 'https://b.example', auth_type: auth_token, auth_value: 123456789 }\n",
+    );
+    let texts = ["00123456", "123456789012345678901234567890", "0987654321", "123456789"];
+    for (secret, text) in config.secrets().zip(texts) {
+        assert!(secret.matches(text.as_bytes()), "{text}");
+    }
+    assert_eq!(config.secrets().count(), texts.len());
+    for other in ["true", "1.5", "1e5", "[1]"] {
+        assert!(refused(&format!("server: {{ auth_token: {other} }}\n{MINIMAL}")).contains("expected text"), "{other}");
+    }
+}
+
+#[test]
 fn the_same_line_is_found_in_every_kind_of_text() {
     let lines = ["server:", "  # 注释 - 端口", "  port: wrong"];
     for (start, end) in [("", "\n"), ("\u{feff}", "\n"), ("", "\r\n"), ("\u{feff}", "\r\n"), ("", "\r")] {

@@ -34,12 +34,15 @@ fn check(explicit: Option<&Path>, as_json: bool) -> Result<(), CommandError> {
         note(&format!("warning: {warning}"));
     }
     let file = config.file.as_ref().map_or("the built-in default".to_owned(), |file| file.display().to_string());
-    print(&format!("{file}: fine, {}", counted(config.endpoints.len(), enabled)))
+    let mut found = format!("{}, {enabled} enabled", counted(config.endpoints.len(), "endpoint"));
+    if !warnings.is_empty() {
+        found = format!("{found}, {}", counted(warnings.len(), "warning"));
+    }
+    print(&format!("{file}: fine, {found}"))
 }
 
-fn counted(all: usize, enabled: usize) -> String {
-    let plural = if all == 1 { "" } else { "s" };
-    format!("{all} endpoint{plural}, {enabled} enabled")
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn path(explicit: Option<&Path>, as_json: bool) -> Result<(), CommandError> {

@@ -1,7 +1,9 @@
 //! `init`: a first config file. Asks on a terminal, takes flags and defaults otherwise; never overwrites.
 
+mod ask;
+
 use std::fs::OpenOptions;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -29,9 +31,12 @@ pub fn run(explicit: Option<&Path>, args: &InitArgs) -> Result<Exit, CommandErro
         return Err(exists(&path));
     }
     let answers = if args.yes {
-        answer(args, &mut |_, default| Ok(default.to_owned()))?
+        answer(args, &mut |_, _, default| Ok(default.to_owned()))?
     } else if io::stdin().is_terminal() {
-        answer(args, &mut |question, default| ask(question, default))?
+        answer(args, &mut |shown, question, default| match shown {
+            Shown::Yes => ask::ask(question, default),
+            Shown::No => ask::ask_hidden(question, default),
+        })?
     } else {
         let hint = "add --yes, and flags for the answers: --url, --auth-type, --auth-value, --port";
         return Err(CommandError::usage("init asks its questions on a terminal, and stdin is none", hint));
@@ -54,27 +59,36 @@ fn exists(path: &Path) -> CommandError {
     CommandError::failed("exists", message, "choose another place with --config FILE")
 }
 
-type Ask<'a> = &'a mut dyn FnMut(&str, &str) -> Result<String, CommandError>;
+/// Whether an answer may stand on the screen.
+enum Shown {
+    Yes,
+    No,
+}
+
+type Ask<'a> = &'a mut dyn FnMut(Shown, &str, &str) -> Result<String, CommandError>;
 
 /// Flags first; `ask` gets the question and its default.
 fn answer(args: &InitArgs, ask: Ask) -> Result<Answers, CommandError> {
     let url = match &args.url {
         Some(url) => url.clone(),
-        None => ask("Address of the endpoint", API)?,
+        None => ask(Shown::Yes, "Address of the endpoint", API)?,
     };
     BaseUrl::parse(&url).map_err(|why| CommandError::usage(why, "an address looks like https://api.example.com"))?;
     let auth = match args.auth_type {
         Some(auth) => auth,
-        None => parse_auth(&ask("Authentication: api_key, auth_token or passthrough", default_auth(args))?)?,
-    };
-    let value = match (&args.auth_value, auth) {
-        (_, InitAuth::Passthrough) => String::new(),
-        (Some(value), _) => value.clone(),
-        (None, _) => ask("Its key: ${VARIABLE}, file:PATH, or the key itself", default_value(auth))?,
+        None => {
+            parse_auth(&ask(Shown::Yes, "Authentication: api_key, auth_token or passthrough", default_auth(args))?)?
+        }
     };
     let port = match args.port {
         Some(port) => port,
-        None => parse_port(&ask("Port of the proxy", "8080")?)?,
+        None => parse_port(&ask(Shown::Yes, "Port of the proxy", "8080")?)?,
+    };
+    // Last, because from then on the signals that would end a question are listened to.
+    let value = match (&args.auth_value, auth) {
+        (_, InitAuth::Passthrough) => String::new(),
+        (Some(value), _) => value.clone(),
+        (None, _) => ask(Shown::No, "Its key: ${VARIABLE}, file:PATH, or the key itself", default_value(auth))?,
     };
     Ok(Answers { url, auth, value, port })
 }
@@ -99,18 +113,6 @@ fn parse_auth(text: &str) -> Result<InitAuth, CommandError> {
 fn parse_port(text: &str) -> Result<u16, CommandError> {
     let port = text.parse().ok().filter(|port| (1..=65534).contains(port));
     port.ok_or_else(|| CommandError::usage("that is no port", "write a number from 1 to 65534"))
-}
-
-fn ask(question: &str, default: &str) -> Result<String, CommandError> {
-    let mut terminal = anstream::stderr();
-    write!(terminal, "{question} [{default}]: ")?;
-    terminal.flush()?;
-    let mut line = String::new();
-    if io::stdin().lock().read_line(&mut line)? == 0 {
-        return Err(CommandError::failed("cancelled", "nothing was written", "run `claude-proxy init` again"));
-    }
-    let line = line.trim();
-    Ok(if line.is_empty() { default } else { line }.to_owned())
 }
 
 /// 192 bits from the system, in letters that need no quotes anywhere.

@@ -202,7 +202,7 @@ impl Reloader {
             tracing::warn!("{warning}");
         }
         for change in config::restart_needed(&self.started, &config) {
-            tracing::warn!("{change} takes effect only at the next start");
+            tracing::warn!("{change} needs a restart to take effect");
         }
         self.adopt(config, proxy);
         tracing::info!("{} is in force{}", file.display(), if asked { ", reloaded by signal" } else { "" });

@@ -4,7 +4,7 @@ use super::diagnose::{Finding, Problem, Source};
 use super::tree::{self, Node, Place, SyntaxError};
 
 /// A larger file is not a config file, and the parser would take long over it.
-const LARGEST: usize = 1 << 20;
+pub(super) const LARGEST: usize = 1 << 20;
 
 /// What the parser says, what that means, and what to do. The first that fits counts.
 const MEANINGS: [(&str, &str, &str); 12] = [

@@ -3,11 +3,14 @@
 //! The YAML crate tells a position only together with an error. So a node's position is asked for by reading
 //! the text again and failing at that very node: positions and values can never disagree, whatever the style.
 
+mod spell;
+
 use std::fmt;
 
 use serde::Serialize;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use self::spell::Spell;
 use super::mask::shown_key;
 
 /// One YAML value. Mappings keep their order and their duplicate keys.
@@ -41,10 +44,14 @@ pub struct SyntaxError {
 /// # Errors
 /// When the text is not one YAML document.
 pub fn parse(text: &str) -> Result<Node, SyntaxError> {
-    serde_yaml::from_str(text).map_err(|error| SyntaxError {
+    let syntax_error = |error: serde_yaml::Error| SyntaxError {
         said: error.to_string(),
         offset: error.location().map_or(0, |location| location.index()),
-    })
+    };
+    let mut root = serde_yaml::from_str(text).map_err(syntax_error)?;
+    let spell = Spell::new(&mut root);
+    spell.deserialize(serde_yaml::Deserializer::from_str(text)).map_err(syntax_error)?;
+    Ok(root)
 }
 
 /// The byte offset at which this part of the text begins; 0 when there is no such part.
