@@ -136,10 +136,10 @@ fn a_credential_of_digits_needs_no_quotes() {
          - { name: b, url: 'https://b.example', auth_type: auth_token, auth_value: 123456789 }\n",
     );
     let texts = ["00123456", "123456789012345678901234567890", "0987654321", "123456789"];
-    for (secret, text) in config.secrets().zip(texts) {
+    for (secret, text) in config.secrets().into_iter().zip(texts) {
         assert!(secret.matches(text.as_bytes()), "{text}");
     }
-    assert_eq!(config.secrets().count(), texts.len());
+    assert_eq!(config.secrets().len(), texts.len());
     for other in ["true", "1.5", "1e5", "[1]"] {
         assert!(refused(&format!("server: {{ auth_token: {other} }}\n{MINIMAL}")).contains("expected text"), "{other}");
     }

@@ -27,7 +27,7 @@ const RETIRE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Where a connection goes when its answer was read to the end.
 pub trait Home: Send + Sync {
-    fn keep(self: Arc<Self>, connection: Http1);
+    fn keep(self: Arc<Self>, connection: Box<Http1>);
 }
 
 pub struct Http1 {
@@ -40,7 +40,7 @@ pub struct Http1 {
 }
 
 impl Http1 {
-    pub async fn open(stream: Stream) -> Result<Self, ConnectError> {
+    pub async fn open(stream: Stream) -> Result<Box<Self>, ConnectError> {
         let heard = Arc::<AtomicBool>::default();
         let stream = TokioIo::new(Heard { stream: TokioIo::new(stream), heard: Arc::clone(&heard) });
         let mut builder = http1::Builder::new();
@@ -48,7 +48,7 @@ impl Http1 {
         let (sender, conn) = builder.handshake(stream).await.map_err(|error| ConnectError(error.to_string()))?;
         let gate = Arc::<Gate>::default();
         let waker = Waker::from(Arc::clone(&gate));
-        Ok(Self { sender, conn, heard, gate, waker })
+        Ok(Box::new(Self { sender, conn, heard, gate, waker }))
     }
 
     /// Looks whether the other side hung up or spoke unasked. Two looks: the first may only finish the last answer.
@@ -165,7 +165,7 @@ impl AsyncWrite for Heard {
 
 /// One request on one connection.
 pub struct Link1 {
-    pub connection: Http1,
+    pub connection: Box<Http1>,
     pub reused: bool,
     pub home: Weak<dyn Home>,
 }
@@ -218,7 +218,7 @@ fn origin_form(mut request: Request<Upload>) -> Request<Upload> {
 struct Body1 {
     body: Incoming,
     /// `None` once the other side closed it.
-    connection: Option<Http1>,
+    connection: Option<Box<Http1>>,
     home: Weak<dyn Home>,
     joining: Joining,
 }

@@ -34,7 +34,7 @@ struct Shared {
 #[derive(Default)]
 struct Idle {
     /// The one used last is taken first: it is the likeliest to be alive.
-    connections: Vec<(Http1, Instant)>,
+    connections: Vec<(Box<Http1>, Instant)>,
     swept: bool,
 }
 
@@ -50,26 +50,31 @@ impl Upstream {
 
 impl Exchange for Upstream {
     fn connect(&self, fresh: bool) -> BoxFuture<'_, Result<Box<dyn Link>, ConnectError>> {
-        Box::pin(async move {
-            if !fresh {
-                if let Some(connection) = self.0.take_idle() {
-                    return Ok(self.link1(connection, true));
-                }
-                if let Some(sender) = self.0.shared_sender() {
-                    return Ok(Box::new(Link2 { sender, reused: true }) as Box<dyn Link>);
-                }
-            }
-            let stream = self.0.connector.connect().await?;
-            if self.0.speaks_http2(&stream) {
-                return self.open2(stream).await;
-            }
-            Ok(self.link1(Http1::open(stream).await?, false))
-        })
+        let pooled = if fresh { None } else { self.pooled() };
+        match pooled {
+            Some(link) => Box::pin(std::future::ready(Ok(link))),
+            None => Box::pin(self.open()),
+        }
     }
 }
 
 impl Upstream {
-    fn link1(&self, connection: Http1, reused: bool) -> Box<dyn Link> {
+    /// A connection that is open already.
+    fn pooled(&self) -> Option<Box<dyn Link>> {
+        let shared = || Some(Box::new(Link2 { sender: self.0.shared_sender()?, reused: true }) as Box<dyn Link>);
+        self.0.take_idle().map(|connection| self.link1(connection, true)).or_else(shared)
+    }
+
+    async fn open(&self) -> Result<Box<dyn Link>, ConnectError> {
+        // Boxed, or everything that a TLS handshake may need would be moved about with each request.
+        let stream = Box::pin(self.0.connector.connect()).await?;
+        if self.0.speaks_http2(&stream) {
+            return self.open2(stream).await;
+        }
+        Ok(self.link1(Http1::open(stream).await?, false))
+    }
+
+    fn link1(&self, connection: Box<Http1>, reused: bool) -> Box<dyn Link> {
         let home = Arc::downgrade(&self.0);
         Box::new(Link1 { connection, reused, home })
     }
@@ -86,7 +91,7 @@ impl Shared {
         self.http == HttpVersion::Http2 || stream.connected().is_negotiated_h2()
     }
 
-    fn take_idle(&self) -> Option<Http1> {
+    fn take_idle(&self) -> Option<Box<Http1>> {
         loop {
             let (mut connection, since) = lock(&self.idle).connections.pop()?;
             if clock::now().saturating_duration_since(since) < IDLE_FOR && connection.is_alive() {
@@ -101,7 +106,7 @@ impl Shared {
 }
 
 impl Home for Shared {
-    fn keep(self: Arc<Self>, mut connection: Http1) {
+    fn keep(self: Arc<Self>, mut connection: Box<Http1>) {
         if !connection.is_alive() {
             return;
         }
