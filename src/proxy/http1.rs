@@ -54,12 +54,18 @@ impl Http1 {
     /// Looks whether the other side hung up or spoke unasked. Two looks: the first may only finish the last answer.
     pub fn is_alive(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        (0..2).all(|_| pin!(&mut self.conn).poll(&mut cx).is_pending()) && self.sender.is_ready()
+        let alive = (0..2).all(|_| pin!(&mut self.conn).poll(&mut cx).is_pending()) && self.sender.is_ready();
+        // Whatever happens from here on tells a waker that does not listen.
+        self.gate.woken.store(true, Ordering::Relaxed);
+        alive
     }
 
     /// Reads and writes what can be. Ready once the connection is at its end.
     fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.gate.open_for(cx.waker());
+        if !self.gate.woken.swap(false, Ordering::Relaxed) {
+            return Poll::Pending;
+        }
         pin!(&mut self.conn).poll(&mut Context::from_waker(&self.waker)).map(|_| ())
     }
 
@@ -73,12 +79,21 @@ impl Http1 {
 
 /// The task's waker, deaf to what the task does to itself: taking a chunk wakes the connection that brought it, but
 /// the task drives that next anyway, and being woken would only make it run once more for nothing.
-#[derive(Default)]
-struct Gate(Mutex<Option<Waker>>);
+struct Gate {
+    task: Mutex<Option<Waker>>,
+    /// Whether the connection can have got any further since it was driven last.
+    woken: AtomicBool,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { task: Mutex::default(), woken: AtomicBool::new(true) }
+    }
+}
 
 impl Gate {
     fn open_for(&self, waker: &Waker) {
-        let mut task = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if !task.as_ref().is_some_and(|known| known.will_wake(waker)) {
             *task = Some(waker.clone());
         }
@@ -91,8 +106,9 @@ impl Wake for Gate {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Relaxed);
         if !SHUT.get()
-            && let Some(task) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner)
+            && let Some(task) = &*self.task.lock().unwrap_or_else(PoisonError::into_inner)
         {
             task.wake_by_ref();
         }
