@@ -22,6 +22,8 @@ use super::joining::{Joining, PIECE, poll_data, send_error};
 
 /// A head beyond this is a fault.
 pub const MAX_HEAD: usize = 64 * 1024;
+/// More than any honest head has; the bytes are what bounds it.
+const MAX_HEADERS: usize = 256;
 /// How long an answer that is complete for us may take to end its framing and so keep its connection.
 const RETIRE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -44,7 +46,7 @@ impl Http1 {
         let heard = Arc::<AtomicBool>::default();
         let stream = TokioIo::new(Heard { stream: TokioIo::new(stream), heard: Arc::clone(&heard) });
         let mut builder = http1::Builder::new();
-        builder.max_header_size(MAX_HEAD);
+        builder.max_header_size(MAX_HEAD).max_headers(MAX_HEADERS);
         let (sender, conn) = builder.handshake(stream).await.map_err(|error| ConnectError(error.to_string()))?;
         let gate = Arc::<Gate>::default();
         let waker = Waker::from(Arc::clone(&gate));
