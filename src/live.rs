@@ -12,7 +12,6 @@ use crate::domain::endpoint::EndpointSpec;
 use crate::domain::health::{HealthRules, Outcome, State};
 use crate::domain::pool::{Change, EndpointId, Pool, Slot};
 
-#[derive(Debug)]
 pub struct Live {
     /// Held for microseconds and never over an await: endpoints are few and requests last seconds, so one lock
     /// around all of them is enough and no update is lost.
@@ -23,7 +22,6 @@ pub struct Live {
 }
 
 /// What a probe imitates: the last client request that got a right answer.
-#[derive(Debug)]
 pub struct LastGood {
     pub model: Option<String>,
     /// As the client sent them.
@@ -89,14 +87,20 @@ impl Live {
         self.pool().due_probes(clock::now())
     }
 
-    pub fn end_probe(&self, id: EndpointId, healthy: bool) {
+    /// `probed`: the endpoint as it was when the probe began.
+    pub fn end_probe(&self, id: EndpointId, probed: &Arc<EndpointSpec>, healthy: bool) {
         let now = clock::now();
         let mut pool = self.pool();
-        pool.end_probe(id, healthy, now);
+        pool.end_probe(id, probed, healthy, now);
         let changes = pool.changes(now);
         drop(pool);
         self.tell(&changes);
         self.changed.notify_one();
+    }
+
+    /// Whether these are the settings in force for that endpoint.
+    pub fn is_current(&self, id: EndpointId, spec: &Arc<EndpointSpec>) -> bool {
+        self.pool().is_current(id, spec)
     }
 
     pub fn next_probe(&self) -> Option<Instant> {
@@ -125,7 +129,6 @@ impl Live {
 }
 
 /// One endpoint on loan to one request. Dropped unreported it counts as neutral: a client that hung up harms nobody.
-#[derive(Debug)]
 pub struct Lease {
     live: Arc<Live>,
     pub id: EndpointId,

@@ -30,7 +30,7 @@ use self::exchange::Exchange;
 use self::forward::Forwarded;
 use self::intake::{ApiPath, Inbound};
 use self::relay::{Ground, RelayBody};
-use self::trip::{Arrival, Trip};
+use self::trip::{Arrival, Ledgers, Trip};
 use self::upstream::Upstream;
 use crate::clock;
 use crate::config::Config;
@@ -49,7 +49,7 @@ pub struct Proxy {
     pub live: Arc<Live>,
     running: RwLock<Arc<Running>>,
     exchanges: Mutex<HashMap<EndpointId, MadeFor>>,
-    log: LogHandle,
+    ledgers: Ledgers,
     /// Makes an endpoint's client.
     make: MakeExchange,
     ids: RequestIds,
@@ -81,7 +81,7 @@ impl Proxy {
             live,
             running: RwLock::new(Arc::new(Running { config, redactor })),
             exchanges: Mutex::default(),
-            log,
+            ledgers: Ledgers { log, closing: Arc::default() },
             make,
             ids: RequestIds::new(),
             refused: AtomicU64::new(0),
@@ -100,6 +100,11 @@ impl Proxy {
         *self.running.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Running { config, redactor });
     }
 
+    /// The program's time is up: requests that are dropped from now on were cut by us, not left by their clients.
+    pub fn close(&self) {
+        self.ledgers.closing.store(true, Ordering::Relaxed);
+    }
+
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
@@ -113,6 +118,10 @@ impl Proxy {
             return Ok(Arc::clone(exchange));
         }
         let exchange = (self.make)(spec)?;
+        // A request from before a reload makes do with one of its own rather than bring back what was replaced.
+        if !self.live.is_current(id, spec) {
+            return Ok(exchange);
+        }
         exchanges.insert(id, (Arc::clone(spec), Arc::clone(&exchange)));
         Ok(exchange)
     }
@@ -132,26 +141,34 @@ impl Proxy {
             let problem = Problem::not_found(path);
             return self.refuse(&problem, request);
         }
-        let id = self.ids.next();
-        match intake::read(request, running.config.server.max_body).await {
-            Ok(inbound) => self.serve(&running, id, arrival, inbound).await,
-            Err((problem, inbound)) => {
-                let trip = Trip::new(&self.log, &running.redactor, id, arrival, &inbound);
+        let (mut inbound, body) = intake::head(request);
+        let mut trip = self.begin(&running, arrival, &inbound);
+        match intake::fill(&mut inbound, body, running.config.server.max_body).await {
+            Ok(()) => {
+                trip.note_body(&inbound);
+                self.serve(&running, inbound, trip).await
+            }
+            Err(problem) => {
                 let answer = problem.answer(trip.id());
                 relay::respond_failed(answer, problem.message, trip, Ending::Failed)
             }
         }
     }
 
+    fn begin(&self, running: &Running, arrival: Arrival, inbound: &Inbound) -> Box<Trip> {
+        Trip::new(&self.ledgers, &running.redactor, self.ids.next(), arrival, inbound)
+    }
+
     /// [`Proxy::handle`] for a request that is already in.
     #[cfg(test)]
     async fn serve_whole(&self, inbound: Inbound) -> Response<RelayBody> {
         let arrival = Arrival { at: clock::now(), wall: clock::wall() };
-        self.serve(&self.running(), self.ids.next(), arrival, inbound).await
+        let mut trip = self.begin(&self.running(), arrival, &inbound);
+        trip.note_body(&inbound);
+        self.serve(&self.running(), inbound, trip).await
     }
 
-    async fn serve(&self, running: &Running, id: String, arrival: Arrival, inbound: Inbound) -> Response<RelayBody> {
-        let mut trip = Trip::new(&self.log, &running.redactor, id, arrival, &inbound);
+    async fn serve(&self, running: &Running, inbound: Inbound, mut trip: Box<Trip>) -> Response<RelayBody> {
         match forward::forward(self, running, &inbound, &mut trip).await {
             Forwarded::Opened(opened, lease) => {
                 let good = (inbound.path == ApiPath::Messages)

@@ -14,6 +14,7 @@ use crate::config::{self, Config};
 use crate::domain::endpoint::Auth;
 use crate::domain::redact::Redactor;
 use crate::logs::{self, LogHandle, LogThread, Settings};
+use crate::proxy::attempt::shown;
 use crate::proxy::listen::{self, Stop};
 use crate::proxy::{Proxy, probe};
 use crate::telemetry::{self, Guard, SharedRedactor};
@@ -32,10 +33,12 @@ async fn serve(config: Config) -> Result<Exit, CommandError> {
     let redactor = Redactor::new(&config.secrets());
     let shared = SharedRedactor::new(redactor.clone());
     let diagnostics = telemetry::init(config.logging.level, use_color(), shared.clone());
+    // A panic ends one request; its words go where all others do, past the redactor.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("a bug in claude-proxy: {panic}")));
     let (log, log_thread) = logs::start(Settings::from(&config.logging), redactor.clone());
     tell_start(&config, address);
 
-    let mut reloader = Reloader::new(&config, shared, log.clone(), diagnostics);
+    let mut reloader = Reloader::new(&config, address, shared, log.clone(), diagnostics);
     let proxy = Proxy::new(config, redactor, log);
     let prober = tokio::spawn(probe::watch(Arc::clone(&proxy)));
     let (stop, stopping) = watch::channel(Stop::No);
@@ -45,18 +48,27 @@ async fn serve(config: Config) -> Result<Exit, CommandError> {
             () = signals.stop.recv() => break,
             _ = signals.hangup.recv() => reloader.reload(&proxy, true),
             () = reloader.changed() => reloader.reload(&proxy, false),
+            _ = &mut serving => {
+                let message = "the listener ended, which is a bug";
+                return Err(CommandError::failed("listen", message, "start it again, and report the lines above"));
+            }
         }
     }
 
     let grace = reloader.config.server.shutdown_grace;
-    tracing::info!("stopping: no new connections; what is under way may take up to {} s more", grace.as_secs());
+    tracing::info!("stopping: no new connections; what is under way may take up to {} more", shown(grace));
     let _ = stop.send(Stop::Drain);
+    let mut drained = false;
     tokio::select! {
-        _ = &mut serving => tracing::info!("stopped"),
-        () = tokio::time::sleep(grace) => tracing::warn!("stopped: requests were still under way after {} s", grace.as_secs()),
+        _ = &mut serving => drained = true,
+        () = tokio::time::sleep(grace) => tracing::warn!("requests were still under way after {}, they are cut", shown(grace)),
         () = signals.stop.recv() => tracing::warn!("stopped at once"),
     }
-    serving.abort();
+    if !drained {
+        let _ = stop.send(Stop::Now);
+        let _ = serving.await;
+    }
+    tracing::info!("stopped");
     prober.abort();
     finish(log_thread, reloader);
     Ok(Exit::Fine)
@@ -93,7 +105,7 @@ fn use_color() -> bool {
 
 /// Where it listens, what is behind it, where the logs go and what to tell Claude Code.
 fn tell_start(config: &Config, address: SocketAddr) {
-    let base = format!("http://{}", shown(address));
+    let base = format!("http://{}", reachable(address));
     note(&format!("claude-proxy {} listening on {base}", env!("CARGO_PKG_VERSION")));
     match &config.file {
         Some(file) => note(&format!("  config     {}", file.display())),
@@ -122,7 +134,7 @@ fn token_advice(config: &Config) -> &'static str {
     }
 }
 
-fn shown(address: SocketAddr) -> SocketAddr {
+fn reachable(address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], address.port())) } else { address }
 }
 
@@ -158,6 +170,7 @@ struct Reloader {
     config: Config,
     /// As at the start: what listens where does not change.
     started: Config,
+    address: SocketAddr,
     watch: Option<Watch>,
     redactor: SharedRedactor,
     log: LogHandle,
@@ -165,14 +178,14 @@ struct Reloader {
 }
 
 impl Reloader {
-    fn new(config: &Config, redactor: SharedRedactor, log: LogHandle, diagnostics: Guard) -> Self {
+    fn new(config: &Config, address: SocketAddr, redactor: SharedRedactor, log: LogHandle, diagnostics: Guard) -> Self {
         let watch = config.file.as_deref().and_then(|file| {
             let unwatched = |error: &io::Error| {
                 tracing::warn!("{} is not watched, send SIGHUP after a change: {error}", file.display());
             };
             config_watch::watch(file).inspect_err(unwatched).ok()
         });
-        Self { config: config.clone(), started: config.clone(), watch, redactor, log, diagnostics }
+        Self { config: config.clone(), started: config.clone(), address, watch, redactor, log, diagnostics }
     }
 
     /// Returns when the file may have changed; never without a file.
@@ -198,6 +211,14 @@ impl Reloader {
                 return;
             }
         };
+        if config.server.auth_token.is_none() && !self.address.ip().is_loopback() {
+            let (file, address) = (file.display(), self.address);
+            tracing::error!(
+                "{file} is refused, the old settings stay in force: it has no server.auth_token, but {address} is open to \
+                 other machines until a restart"
+            );
+            return;
+        }
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }

@@ -11,8 +11,8 @@ pub struct Candidate<'a> {
     pub available: bool,
     pub resting: bool,
     pub in_flight: usize,
-    /// Requests it was chosen for so far; evens out a quiet time in which nobody has any in flight.
-    pub served: u64,
+    /// The turn at which it was chosen last; evens out a quiet time in which nobody has any in flight.
+    pub last_turn: u64,
 }
 
 /// The best of `candidates`, or `None` when there are none. Endpoints that were tried or are disabled are not passed in.
@@ -25,7 +25,7 @@ pub fn pick(candidates: &[Candidate<'_>], session: Option<&str>) -> Option<usize
     let equals = candidates.iter().enumerate().filter(|(_, c)| rank(c) == best);
     match session {
         Some(session) => equals.max_by_key(|(_, c)| weight(session, c.name)),
-        None => equals.max_by_key(|(i, c)| Reverse((c.in_flight, c.served, *i))),
+        None => equals.max_by_key(|(i, c)| Reverse((c.in_flight, c.last_turn, *i))),
     }
     .map(|(i, _)| i)
 }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     fn candidate(name: &str, priority: i64) -> Candidate<'_> {
-        Candidate { name, priority, available: true, resting: false, in_flight: 0, served: 0 }
+        Candidate { name, priority, available: true, resting: false, in_flight: 0, last_turn: 0 }
     }
 
     fn picked<'a>(candidates: &[Candidate<'a>], session: Option<&str>) -> &'a str {
@@ -76,7 +76,7 @@ mod tests {
     fn without_a_session_the_fewest_in_flight_then_turns() {
         let mut all = [candidate("a", 1), candidate("b", 1)];
         assert_eq!(picked(&all, None), "a");
-        all[0].served = 1;
+        all[0].last_turn = 1;
         assert_eq!(picked(&all, None), "b");
         all[1].in_flight = 1;
         assert_eq!(picked(&all, None), "a");

@@ -80,12 +80,13 @@ pub struct Health {
     rest: Option<Rest>,
     /// When the present state began, for an endpoint that is up.
     up_since: Instant,
-    probing: bool,
+    /// When the probe under way began.
+    probing: Option<Instant>,
 }
 
 impl Health {
     pub fn new(now: Instant) -> Self {
-        Self { failures: VecDeque::new(), last_success: None, down: None, rest: None, up_since: now, probing: false }
+        Self { failures: VecDeque::new(), last_success: None, down: None, rest: None, up_since: now, probing: None }
     }
 
     /// Counts one client request; `started` is when it was sent to this endpoint.
@@ -187,22 +188,33 @@ impl Health {
 
     /// When the next probe is due: only a down endpoint is probed, never while it rests, one probe at a time.
     pub fn next_probe(&self) -> Option<Instant> {
-        let down = self.down.as_ref().filter(|_| !self.probing)?;
+        let down = self.down.as_ref().filter(|_| self.probing.is_none())?;
         Some(self.rest.as_ref().map_or(down.next_probe, |rest| down.next_probe.max(rest.until)))
     }
 
     /// Claims the one probe that may run.
-    pub fn begin_probe(&mut self) {
-        self.probing = true;
+    pub fn begin_probe(&mut self, now: Instant) {
+        self.probing = Some(now);
     }
 
+    /// A rest that began while the probe was under way outlives its success.
     pub fn end_probe(&mut self, healthy: bool, now: Instant, rules: &HealthRules) {
-        self.probing = false;
+        let began = self.probing.take().unwrap_or(now);
         if healthy {
+            let rest = self.rest.take().filter(|rest| rest.since > began);
             self.recover(now);
+            self.rest = rest;
         } else if let Some(down) = &mut self.down {
             down.failed_probes += 1;
             down.next_probe = now + rules.check_interval;
+        }
+    }
+
+    /// What the probe saw was another endpoint, as it was before a reload: look again.
+    pub fn abandon_probe(&mut self, now: Instant) {
+        self.probing = None;
+        if let Some(down) = &mut self.down {
+            down.next_probe = now;
         }
     }
 
@@ -319,7 +331,7 @@ mod tests {
         assert_eq!(after(t0, &[(0, &failure("a"))]).next_probe(), None, "a healthy endpoint is never probed");
         let mut health = after(t0, &[(0, &failure("a")), (1, &failure("b"))]);
         assert_eq!(health.next_probe(), Some(t0 + secs(31)));
-        health.begin_probe();
+        health.begin_probe(t0 + secs(31));
         assert_eq!(health.next_probe(), None);
         health.end_probe(false, t0 + secs(35), &rules());
         assert_eq!(health.next_probe(), Some(t0 + secs(65)));
@@ -348,6 +360,18 @@ mod tests {
         health.record(&limited(600), t0 + secs(6), t0 + secs(6), &rules());
         health.record(&Outcome::Success, t0 + secs(5), t0 + secs(7), &rules());
         assert_eq!(health.state(t0 + secs(7)), State::Resting, "that one was sent before the limit");
+    }
+
+    #[test]
+    fn a_probe_does_not_end_a_rest_that_began_during_it() {
+        let t0 = t0();
+        let mut health = after(t0, &[(0, &failure("a")), (1, &failure("b"))]);
+        health.begin_probe(t0 + secs(31));
+        health.record(&limited(60), t0 + secs(32), t0 + secs(32), &rules());
+        health.end_probe(true, t0 + secs(33), &rules());
+        assert_eq!(health.state(t0 + secs(34)), State::Resting);
+        health.settle(t0 + secs(92), &rules());
+        assert_eq!(health.state(t0 + secs(92)), State::Up);
     }
 
     #[test]

@@ -19,8 +19,8 @@ pub struct Slot {
     pub health: Health,
     /// Requests under way there.
     pub in_flight: usize,
-    /// Requests it was chosen for.
-    pub served: u64,
+    /// The turn at which it was chosen last; 0: never.
+    last_turn: u64,
     pub succeeded: u64,
     pub failed: u64,
     /// The state that was told last.
@@ -32,6 +32,8 @@ pub struct Pool {
     slots: Vec<Slot>,
     rules: HealthRules,
     next_id: u64,
+    /// Choices made so far.
+    turns: u64,
 }
 
 /// An endpoint whose state changed, for the diagnostic log.
@@ -45,7 +47,7 @@ pub struct Change {
 
 impl Pool {
     pub fn new(specs: &[Arc<EndpointSpec>], rules: HealthRules, now: Instant) -> Self {
-        let mut pool = Self { slots: Vec::new(), rules, next_id: 0 };
+        let mut pool = Self { slots: Vec::new(), rules, next_id: 0, turns: 0 };
         pool.replace(specs, pool.rules.clone(), now);
         pool
     }
@@ -71,7 +73,7 @@ impl Pool {
             spec: Arc::clone(spec),
             health: Health::new(now),
             in_flight: 0,
-            served: 0,
+            last_turn: 0,
             succeeded: 0,
             failed: 0,
             told: State::Up,
@@ -86,9 +88,11 @@ impl Pool {
         let candidates: Vec<_> = self.slots.iter().filter(open).map(|slot| candidate(slot, now)).collect();
         let picked = choice::pick(&candidates, session)?;
         let id = self.slots.iter().filter(open).nth(picked)?.id;
+        self.turns += 1;
+        let turn = self.turns;
         let slot = self.slot_mut(id)?;
         slot.in_flight += 1;
-        slot.served += 1;
+        slot.last_turn = turn;
         Some(slot)
     }
 
@@ -124,17 +128,26 @@ impl Pool {
     pub fn due_probes(&mut self, now: Instant) -> Vec<(EndpointId, Arc<EndpointSpec>)> {
         let due = |slot: &&mut Slot| slot.spec.enabled && slot.health.next_probe().is_some_and(|at| at <= now);
         let claim = |slot: &mut Slot| {
-            slot.health.begin_probe();
+            slot.health.begin_probe(now);
             (slot.id, Arc::clone(&slot.spec))
         };
         self.slots.iter_mut().filter(due).map(claim).collect()
     }
 
-    pub fn end_probe(&mut self, id: EndpointId, healthy: bool, now: Instant) {
+    /// `probed`: the endpoint as it was when the probe began.
+    pub fn end_probe(&mut self, id: EndpointId, probed: &Arc<EndpointSpec>, healthy: bool, now: Instant) {
         let rules = self.rules.clone();
-        if let Some(slot) = self.slot_mut(id) {
+        let Some(slot) = self.slot_mut(id) else { return };
+        if Arc::ptr_eq(&slot.spec, probed) || slot.spec == *probed {
             slot.health.end_probe(healthy, now, &rules);
+        } else {
+            slot.health.abandon_probe(now);
         }
+    }
+
+    /// Whether these are the settings in force for that endpoint.
+    pub fn is_current(&self, id: EndpointId, spec: &Arc<EndpointSpec>) -> bool {
+        self.slots.iter().any(|slot| slot.id == id && slot.spec == *spec)
     }
 
     pub fn next_probe(&self) -> Option<Instant> {
@@ -162,7 +175,7 @@ fn candidate(slot: &Slot, now: Instant) -> Candidate<'_> {
         available: state.is_available(),
         resting: state == State::Resting,
         in_flight: slot.in_flight,
-        served: slot.served,
+        last_turn: slot.last_turn,
     }
 }
 
@@ -259,7 +272,7 @@ mod tests {
         assert_eq!(due.len(), 1);
         assert!(pool.due_probes(now + Duration::from_mins(1)).is_empty());
         let later = now + Duration::from_secs(31);
-        pool.end_probe(due[0].0, true, later);
+        pool.end_probe(due[0].0, &due[0].1, true, later);
         assert_eq!(pool.changes(later)[0].to, State::Up);
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::failover::{self, Conclusion};
+use super::failover::Conclusion;
 use super::fault::{Answer, Fault};
 
 /// An error of our own making.
@@ -64,14 +64,6 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message)
     }
 
-    pub fn internal() -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "api_error",
-            "claude-proxy failed on this request; its log says more.",
-        )
-    }
-
     /// The whole answer, but for its `request-id` header.
     pub fn answer(&self, request_id: &str) -> Answer {
         let mut headers = HeaderMap::new();
@@ -90,13 +82,13 @@ pub struct Tried<'a> {
 }
 
 /// What goes down when no endpoint is left: somebody's answer, or a problem of ours.
-pub fn concluded(tried: &[Tried<'_>], faults: &[Fault], request_id: &str) -> Answer {
-    let problem = match failover::conclude(faults) {
-        Conclusion::Relay(i) => match &faults[i].relay {
+pub fn concluded(conclusion: Conclusion, tried: &[Tried<'_>], request_id: &str) -> Answer {
+    let problem = match conclusion {
+        Conclusion::Relay(i) => match &tried[i].fault.relay {
             Some(answer) => return (**answer).clone(),
             None => Problem::new(StatusCode::BAD_GATEWAY, "api_error", all_faults(tried)),
         },
-        Conclusion::Limited { fault, retry_after } => return limited(&faults[fault], retry_after, request_id),
+        Conclusion::Limited { fault, retry_after } => return limited(tried[fault].fault, retry_after, request_id),
         Conclusion::Busy => {
             let message = format!("Every endpoint is limited or failing. {}", all_faults(tried));
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message)
@@ -174,7 +166,20 @@ pub fn status_of_event(kind: &str) -> Option<StatusCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::failover;
     use crate::domain::fault::FaultKind;
+
+    /// The only endpoint tried.
+    fn alone(fault: &Fault) -> Answer {
+        answer_to(&[fault])
+    }
+
+    fn answer_to(faults: &[&Fault]) -> Answer {
+        let all: Vec<Fault> = faults.iter().copied().cloned().collect();
+        let tried: Vec<_> =
+            ["a", "b"].into_iter().zip(&all).map(|(endpoint, fault)| Tried { endpoint, fault }).collect();
+        concluded(failover::conclude(&all), &tried, "req_1")
+    }
 
     fn body(answer: &Answer) -> serde_json::Value {
         serde_json::from_slice(&answer.body).unwrap()
@@ -184,8 +189,7 @@ mod tests {
     fn a_502_names_each_endpoint_its_fault_and_what_to_do() {
         let refused = Fault::new(FaultKind::Credentials, "it answered 401 authentication_error: invalid x-api-key");
         let faults = [refused.with_status(StatusCode::UNAUTHORIZED), Fault::new(FaultKind::Connect, "refused")];
-        let tried = [Tried { endpoint: "a", fault: &faults[0] }, Tried { endpoint: "b", fault: &faults[1] }];
-        let answer = concluded(&tried, &faults, "req_1");
+        let answer = answer_to(&[&faults[0], &faults[1]]);
         assert_eq!(answer.status, StatusCode::BAD_GATEWAY);
         assert!(!answer.headers.contains_key("x-should-retry"));
         let body = body(&answer);
@@ -201,7 +205,7 @@ mod tests {
     #[test]
     fn a_page_in_place_of_an_answer_does_not_hide_the_message() {
         let faults = [Fault::new(FaultKind::NotAMessage, "it is no JSON: <title>Login</title> x-api-key")];
-        let answer = concluded(&[Tried { endpoint: "a", fault: &faults[0] }], &faults, "r");
+        let answer = alone(&faults[0]);
         let message = body(&answer)["error"]["message"].as_str().unwrap().to_owned();
         assert!(message.contains("a: it is no JSON: ‹title›Login‹/title› x API key"), "{message}");
     }
@@ -209,19 +213,19 @@ mod tests {
     #[test]
     fn bad_keys_everywhere_are_not_worth_a_retry() {
         let faults = [Fault::new(FaultKind::Credentials, "401")];
-        let answer = concluded(&[Tried { endpoint: "a", fault: &faults[0] }], &faults, "r");
+        let answer = alone(&faults[0]);
         assert_eq!(answer.headers["x-should-retry"], "false");
     }
 
     #[test]
     fn a_limit_keeps_its_status_and_names_only_a_wait_that_was_named() {
         let overloaded = Fault::new(FaultKind::Limited, "busy").with_status(StatusCode::from_u16(529).unwrap());
-        let answer = concluded(&[], std::slice::from_ref(&overloaded), "r");
+        let answer = alone(&overloaded);
         assert_eq!(answer.status.as_u16(), 529);
         assert_eq!(body(&answer)["error"]["type"], "overloaded_error");
         assert!(!answer.headers.contains_key(header::RETRY_AFTER));
 
         let wait = Fault { retry_after: Some(Duration::from_secs(7)), ..overloaded };
-        assert_eq!(concluded(&[], &[wait], "r").headers[header::RETRY_AFTER], "7");
+        assert_eq!(alone(&wait).headers[header::RETRY_AFTER], "7");
     }
 }

@@ -1,6 +1,7 @@
 //! One attempt at one endpoint: from the first packet to the point where its answer is good enough to commit to.
 
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -27,6 +28,9 @@ const MAX_ANSWER: usize = 32 * 1024 * 1024;
 /// Pings and comments before the first content are held; beyond this they are an attack.
 const MAX_HELD: usize = 32 * 1024 * 1024;
 
+/// How long the body of an answer is waited for whose status says it all.
+const REFUSAL_WITHIN: Duration = Duration::from_secs(5);
+
 /// What one attempt is made with.
 pub struct Call<'a> {
     pub exchange: &'a dyn Exchange,
@@ -36,6 +40,8 @@ pub struct Call<'a> {
     pub timeouts: Timeouts,
     /// Our own token, which no endpoint may see.
     pub own_token: Option<&'a Secret>,
+    /// Set once the request may be on its way.
+    pub sent: AtomicBool,
 }
 
 /// An answer that may go down.
@@ -100,7 +106,11 @@ pub async fn open(call: &Call<'_>) -> Result<Opened, Fault> {
     };
     let opening = Opening { call, status, headers, body };
     let opened = if status.is_success() { opening.judge(deadline).await } else { opening.refused().await };
-    opened.map_err(|fault| Fault { status: Some(status), ..fault })
+    opened.map_err(|fault| {
+        // Whatever became of its body: it said no.
+        let progress = if failover::is_refusal(status) { Progress::Declined } else { fault.progress };
+        Fault { status: Some(status), progress, ..fault }
+    })
 }
 
 /// The request as it goes to this endpoint, but for its body.
@@ -155,13 +165,17 @@ type Exchanged = Result<(Response<BoxSource>, Instant), (Fault, Option<SendError
 /// The first-byte clock starts anew with every piece of the request that moves: a slow uplink is no slow endpoint.
 async fn exchange(call: &Call<'_>, link: Box<dyn Link>, head: http::request::Parts) -> Exchanged {
     let limit = call.timeouts.first_byte;
+    call.sent.store(true, Ordering::Relaxed);
     let upload = Upload::new(&call.inbound.body);
     let watch = upload.watch();
     let mut answer = link.send(Request::from_parts(head, upload));
     let mut deadline = clock::now() + limit;
     loop {
         match timeout_at(deadline.into(), &mut answer).await {
-            Ok(Ok(response)) => return Ok((response, deadline)),
+            Ok(Ok(response)) => {
+                let moved = watch.moved_at().map(|at| at + limit);
+                return Ok((response, moved.map_or(deadline, |moved| deadline.max(moved))));
+            }
             Ok(Err(error)) => {
                 let progress =
                     if error.unsent || !watch.is_taken() { Progress::NotDelivered } else { Progress::Delivered };
@@ -193,12 +207,16 @@ struct Opening<'a> {
 impl Opening<'_> {
     /// A status that is no success: read whole, then classed.
     async fn refused(mut self) -> Result<Opened, Fault> {
-        let body = match self.read_whole().await {
-            Ok(Held::Whole(body)) => body,
-            // Its status tells enough where the body would change nothing.
-            _ if !self.status.is_client_error() || matches!(self.status.as_u16(), 401..=403 | 429) => Bytes::new(),
-            Ok(Held::TooLarge(..)) => return Err(too_large()),
-            Err(fault) => return Err(fault),
+        // Where the status decides, its body is a courtesy that must not hold up the next endpoint.
+        let decided = !self.status.is_client_error() || matches!(self.status.as_u16(), 401..=403 | 429);
+        let body = if decided {
+            let read = tokio::time::timeout(REFUSAL_WITHIN, self.read_whole()).await;
+            if let Ok(Ok(Held::Whole(body))) = read { body } else { Bytes::new() }
+        } else {
+            match self.read_whole().await? {
+                Held::Whole(body) => body,
+                Held::TooLarge(_) => return Err(too_large()),
+            }
         };
         let on_messages = self.call.inbound.path == ApiPath::Messages;
         let answer = Answer { status: self.status, headers: self.headers, body };
@@ -224,6 +242,7 @@ impl Opening<'_> {
         let is_event_stream = || headers::media_type(&self.headers) == "text/event-stream";
         let streams = inbound.peek.stream || (inbound.opaque && is_event_stream());
         match inbound.path {
+            _ if inbound.method == Method::HEAD => Measure::Held,
             ApiPath::Messages if streams && validation.validate_streaming => Measure::Stream,
             ApiPath::Messages if streams => Measure::OpenStream,
             ApiPath::Messages if validation.strict_anthropic_format => Measure::Message,

@@ -196,10 +196,14 @@ fn describe(error: &(dyn Error + 'static)) -> String {
 /// The system's roots, those of `NODE_EXTRA_CA_CERTS` (Claude Code users have set it), and `ca_file`.
 fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     // Reading the system's roots takes milliseconds and a megabyte: once for all endpoints without roots of their own.
-    static SHARED: OnceLock<Result<ClientConfig, String>> = OnceLock::new();
-    match ca_file {
-        None => SHARED.get_or_init(|| build_tls_config(Vec::new())).clone(),
-        Some(path) => build_tls_config(certificates(path)?),
+    static SHARED: OnceLock<ClientConfig> = OnceLock::new();
+    match (ca_file, SHARED.get()) {
+        (None, Some(shared)) => Ok(shared.clone()),
+        (None, None) => {
+            let built = build_tls_config(Vec::new())?;
+            Ok(SHARED.get_or_init(|| built).clone())
+        }
+        (Some(path), _) => build_tls_config(certificates(path)?),
     }
 }
 
@@ -225,7 +229,8 @@ fn verifier(
     let platform = rustls_platform_verifier::Verifier::new_with_extra_roots(extra.clone(), Arc::clone(provider));
     match platform {
         Ok(verifier) => Ok(Arc::new(verifier)),
-        Err(_) => {
+        Err(error) => {
+            tracing::warn!("the system's root certificates cannot be used, Mozilla's are instead: {error}");
             let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
             for certificate in extra {
                 roots.add(certificate).map_err(|error| error.to_string())?;

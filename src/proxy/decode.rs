@@ -1,4 +1,4 @@
-//! Content codings: gzip, br, zstd and deflate in both its forms, alone or on top of one another.
+//! Content codings: gzip, br, zstd and deflate in both its forms.
 //!
 //! What is decodable of the bytes so far comes out at once, so that an event inside a coded stream never waits for
 //! the next one.
@@ -17,8 +17,6 @@ use super::exchange::{BoxSource, ByteSource, SourceError};
 
 /// Decoded bytes come in pieces of at most this size.
 const PIECE: usize = 64 * 1024;
-/// More layers than anybody uses honestly.
-const MAX_LAYERS: usize = 3;
 /// What RFC 9659 allows on the web: a window of 8 MiB. A larger one is a way to make us allocate.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
@@ -33,10 +31,14 @@ enum Coding {
 /// The body as plain bytes, by what its `Content-Encoding` names.
 ///
 /// # Errors
-/// A sentence: it names a coding that nobody asked for and we do not know.
+/// A sentence: it names a coding that nobody asked for and we do not know, or several on top of one another, which
+/// only those use who want a small body to become a huge one.
 pub fn decoded(body: BoxSource, headers: &HeaderMap) -> Result<BoxSource, String> {
-    let codings = codings(headers)?;
-    Ok(codings.into_iter().rev().fold(body, |body, coding| Box::new(Decoded::new(body, coding))))
+    match codings(headers)?[..] {
+        [] => Ok(body),
+        [coding] => Ok(Box::new(Decoded::new(body, coding))),
+        _ => Err("its body is coded more than once".to_owned()),
+    }
 }
 
 /// Whether the headers name any coding at all.
@@ -56,68 +58,102 @@ fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
                 "deflate" => Coding::Deflate,
                 "" | "identity" => continue,
                 other => {
-                    return Err(format!(
-                        "its Content-Encoding is {:.20}, which we did not ask for",
-                        other.escape_debug()
-                    ));
+                    let shown = other.escape_debug();
+                    return Err(format!("its Content-Encoding is {shown:.20}, which we did not ask for"));
                 }
             });
         }
     }
-    if codings.len() > MAX_LAYERS {
-        return Err("its body is coded more than three times over".to_owned());
-    }
     Ok(codings)
 }
 
-/// One coding taken off.
+/// A body with its coding taken off.
 struct Decoded {
     decoder: Decoder,
     /// An error that came behind bytes which had to go on first.
     failed: Option<SourceError>,
 }
 
+/// The decoder, once the first bytes are there: "deflate" is zlib by the book and raw by habit, which two bytes tell,
+/// and no bytes at all are an empty body in every coding.
 enum Decoder {
-    /// "deflate" is zlib by the book and raw by habit: the first two bytes tell.
-    Sniffing(Option<SourceReader>),
-    Running(Box<dyn AsyncRead + Send + Unpin>),
+    Waiting(Option<SourceReader>, Coding),
+    Gzip(Box<GzipDecoder<SourceReader>>),
+    Brotli(Box<BrotliDecoder<SourceReader>>),
+    Zstd(Box<ZstdDecoder<SourceReader>>),
+    Zlib(Box<ZlibDecoder<SourceReader>>),
+    Deflate(Box<DeflateDecoder<SourceReader>>),
+    Empty,
 }
 
-impl Decoded {
-    fn new(body: BoxSource, coding: Coding) -> Self {
-        let reader = SourceReader { body, ready: Bytes::new(), ended: false };
-        let decoder = match coding {
+impl Decoder {
+    fn start(reader: SourceReader, coding: Coding) -> Self {
+        match coding {
+            _ if reader.ready.is_empty() => Self::Empty,
             Coding::Gzip => {
                 let mut gzip = GzipDecoder::new(reader);
                 gzip.multiple_members(true);
-                Decoder::Running(Box::new(gzip))
+                Self::Gzip(Box::new(gzip))
             }
-            Coding::Brotli => Decoder::Running(Box::new(BrotliDecoder::new(reader))),
+            Coding::Brotli => Self::Brotli(Box::new(BrotliDecoder::new(reader))),
             Coding::Zstd => {
                 let params = [DParameter::window_log_max(ZSTD_WINDOW_LOG)];
                 let mut zstd = ZstdDecoder::with_params(reader, &params);
                 zstd.multiple_members(true);
-                Decoder::Running(Box::new(zstd))
+                Self::Zstd(Box::new(zstd))
             }
-            Coding::Deflate => Decoder::Sniffing(Some(reader)),
-        };
-        Self { decoder, failed: None }
+            Coding::Deflate if reader.is_zlib() => Self::Zlib(Box::new(ZlibDecoder::new(reader))),
+            Coding::Deflate => Self::Deflate(Box::new(DeflateDecoder::new(reader))),
+        }
     }
 
-    fn poll_decoder(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut (dyn AsyncRead + Send + Unpin)>> {
-        if let Decoder::Sniffing(reader) = &mut self.decoder {
-            let Some(sniffed) = reader else { return Poll::Ready(Err(io::ErrorKind::InvalidData.into())) };
-            let zlib = ready!(sniffed.poll_is_zlib(cx))?;
-            let Some(reader) = reader.take() else { return Poll::Ready(Err(io::ErrorKind::InvalidData.into())) };
-            self.decoder = Decoder::Running(if zlib {
-                Box::new(ZlibDecoder::new(reader))
-            } else {
-                Box::new(DeflateDecoder::new(reader))
-            });
+    fn poll_read(&mut self, cx: &mut Context<'_>, read: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Waiting(reader, coding) => {
+                let Some(waiting) = reader else { return Poll::Ready(Ok(())) };
+                ready!(waiting.poll_first_two(cx))?;
+                let coding = *coding;
+                if let Some(reader) = reader.take() {
+                    *self = Self::start(reader, coding);
+                }
+                self.poll_read(cx, read)
+            }
+            Self::Gzip(decoder) => Pin::new(decoder).poll_read(cx, read),
+            Self::Brotli(decoder) => Pin::new(decoder).poll_read(cx, read),
+            Self::Zstd(decoder) => Pin::new(decoder).poll_read(cx, read),
+            Self::Zlib(decoder) => Pin::new(decoder).poll_read(cx, read),
+            Self::Deflate(decoder) => Pin::new(decoder).poll_read(cx, read),
+            Self::Empty => Poll::Ready(Ok(())),
         }
-        match &mut self.decoder {
-            Decoder::Running(decoder) => Poll::Ready(Ok(&mut **decoder)),
-            Decoder::Sniffing(_) => Poll::Pending,
+    }
+
+    fn reader(&mut self) -> Option<&mut SourceReader> {
+        match self {
+            Self::Waiting(reader, _) => reader.as_mut(),
+            Self::Gzip(decoder) => Some(decoder.get_mut()),
+            Self::Brotli(decoder) => Some(decoder.get_mut()),
+            Self::Zstd(decoder) => Some(decoder.get_mut()),
+            Self::Zlib(decoder) => Some(decoder.get_mut()),
+            Self::Deflate(decoder) => Some(decoder.get_mut()),
+            Self::Empty => None,
+        }
+    }
+}
+
+impl Decoded {
+    fn new(body: BoxSource, coding: Coding) -> Self {
+        let reader = SourceReader { body: Some(body), ready: Bytes::new(), ended: false };
+        Self { decoder: Decoder::Waiting(Some(reader), coding), failed: None }
+    }
+
+    /// The coded text may be over before the body is: what is there of the rest is read, so that the body can end and
+    /// give its connection back.
+    fn finish(&mut self, cx: &mut Context<'_>) {
+        if let Some(reader) = self.decoder.reader()
+            && let Some(body) = &mut reader.body
+            && !reader.ended
+        {
+            let _ = body.poll_bytes(cx);
         }
     }
 }
@@ -127,22 +163,21 @@ impl ByteSource for Decoded {
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        let decoder = match ready!(self.poll_decoder(cx)) {
-            Ok(decoder) => decoder,
-            Err(error) => return Poll::Ready(Some(Err(source_error(&error)))),
-        };
         // A coder that yields a little at a time must not cost a write each.
         let mut buffer = BytesMut::new();
         while buffer.len() < PIECE {
             let start = buffer.len();
             buffer.resize(PIECE.min(start + 8 * 1024), 0);
             let mut read = ReadBuf::new(&mut buffer[start..]);
-            let polled = Pin::new(&mut *decoder).poll_read(cx, &mut read);
+            let polled = self.decoder.poll_read(cx, &mut read);
             let filled = read.filled().len();
             buffer.truncate(start + filled);
             match polled {
                 Poll::Ready(Ok(())) if filled > 0 => {}
-                Poll::Ready(Ok(())) if buffer.is_empty() => return Poll::Ready(None),
+                Poll::Ready(Ok(())) if buffer.is_empty() => {
+                    self.finish(cx);
+                    return Poll::Ready(None);
+                }
                 Poll::Pending if buffer.is_empty() => return Poll::Pending,
                 Poll::Ready(Ok(())) | Poll::Pending => break,
                 Poll::Ready(Err(error)) if buffer.is_empty() => return Poll::Ready(Some(Err(source_error(&error)))),
@@ -153,6 +188,12 @@ impl ByteSource for Decoded {
             }
         }
         Poll::Ready(Some(Ok(buffer.freeze())))
+    }
+
+    fn retire(mut self: Box<Self>) {
+        if let Some(body) = self.decoder.reader().and_then(|reader| reader.body.take()) {
+            body.retire();
+        }
     }
 }
 
@@ -177,25 +218,42 @@ fn source_error(error: &io::Error) -> SourceError {
 
 /// A [`ByteSource`] as the reader that decoders want.
 struct SourceReader {
-    body: BoxSource,
+    /// `None` once it was retired.
+    body: Option<BoxSource>,
     ready: Bytes,
     ended: bool,
 }
 
 impl SourceReader {
-    /// Reads until the first two bytes tell zlib (RFC 1950 section 2.2) from raw deflate.
-    fn poll_is_zlib(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    /// Reads until there are two bytes, or all that there will be.
+    fn poll_first_two(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.ready.len() < 2 && !self.ended {
-            match ready!(self.body.poll_bytes(cx)) {
-                Some(Ok(bytes)) if self.ready.is_empty() => self.ready = bytes,
-                Some(Ok(bytes)) => self.ready = [self.ready.as_ref(), bytes.as_ref()].concat().into(),
-                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(Carried(error)))),
-                None => self.ended = true,
+            let before = std::mem::take(&mut self.ready);
+            let polled = self.poll_more(cx);
+            if !before.is_empty() {
+                self.ready = [before.as_ref(), self.ready.as_ref()].concat().into();
             }
+            ready!(polled)?;
         }
-        let zlib =
-            matches!(*self.ready, [cmf, flags, ..] if cmf & 0x0f == 8 && u16::from_be_bytes([cmf, flags]) % 31 == 0);
-        Poll::Ready(Ok(zlib))
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether the first two bytes are a zlib header (RFC 1950 section 2.2).
+    fn is_zlib(&self) -> bool {
+        matches!(*self.ready, [cmf, flags, ..] if cmf & 0x0f == 8 && u16::from_be_bytes([cmf, flags]) % 31 == 0)
+    }
+
+    /// The next bytes. A decoder that makes nothing of ever so many of them still lets others have their turn.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let turn = ready!(tokio::task::coop::poll_proceed(cx));
+        let Some(body) = &mut self.body else { return Poll::Ready(Ok(self.ended = true)) };
+        match ready!(body.poll_bytes(cx)) {
+            Some(Ok(bytes)) => self.ready = bytes,
+            Some(Err(error)) => return Poll::Ready(Err(io::Error::other(Carried(error)))),
+            None => self.ended = true,
+        }
+        turn.made_progress();
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -203,11 +261,7 @@ impl AsyncBufRead for SourceReader {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
         while this.ready.is_empty() && !this.ended {
-            match ready!(this.body.poll_bytes(cx)) {
-                Some(Ok(bytes)) => this.ready = bytes,
-                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(Carried(error)))),
-                None => this.ended = true,
-            }
+            ready!(this.poll_more(cx))?;
         }
         Poll::Ready(Ok(&this.ready))
     }

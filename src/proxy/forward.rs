@@ -1,7 +1,7 @@
 //! The failover loop: one endpoint after another until one has an answer that may go down. What happens after that
 //! is the relay's; nothing here can run again once bytes went down.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
@@ -12,7 +12,7 @@ use super::trip::Trip;
 use super::{Proxy, Running};
 use crate::clock;
 use crate::domain::failover::{self, Conclusion};
-use crate::domain::fault::{Answer, Blame, Fault, FaultKind};
+use crate::domain::fault::{Answer, Blame, Fault, FaultKind, Progress};
 use crate::domain::health::{Failure, Outcome};
 use crate::domain::reply::{self, Problem, Tried};
 use crate::live::Lease;
@@ -83,12 +83,13 @@ async fn attempt_within(
 ) -> Result<Opened, Fault> {
     let exchange = proxy.exchange(lease.id, &lease.spec).map_err(|detail| Fault::new(FaultKind::Connect, detail))?;
     let call = Call {
-        exchange: &*Arc::clone(&exchange),
+        exchange: &*exchange,
         spec: &lease.spec,
         inbound,
         validation: running.config.validation,
         timeouts: running.config.timeouts,
         own_token: running.config.server.auth_token.as_ref(),
+        sent: AtomicBool::new(false),
     };
     let began = clock::now();
     let Ok(opened) = timeout_at(deadline.into(), attempt::open(&call)).await else {
@@ -96,7 +97,8 @@ async fn attempt_within(
         let fault = Fault::new(FaultKind::CommitTimeout, detail);
         // One that only got what others had left of the time is not to blame.
         let blame = if (clock::now() - began) * 2 >= budget { Blame::Endpoint } else { Blame::Nobody };
-        return Err(Fault { blame, ..fault });
+        let progress = if call.sent.load(Ordering::Relaxed) { Progress::Delivered } else { Progress::NotDelivered };
+        return Err(Fault { blame, progress, ..fault });
     };
     opened
 }
@@ -137,12 +139,13 @@ impl Faults {
                 endpoint: None,
             });
         }
-        let (ending, whose) = match failover::conclude(&self.faults) {
+        let conclusion = failover::conclude(&self.faults);
+        let (ending, whose) = match conclusion {
             Conclusion::Relay(fault) => (Ending::RelayedError, Some(fault)),
             Conclusion::Limited { fault, .. } => (Ending::Failed, Some(fault)),
             _ => (Ending::Failed, None),
         };
-        let answer = reply::concluded(&self.tried(), &self.faults, request_id);
+        let answer = reply::concluded(conclusion, &self.tried(), request_id);
         self.failed(answer, ending, whose)
     }
 

@@ -23,7 +23,7 @@ use super::joining::{Joining, PIECE, poll_data, send_error};
 /// A head beyond this is a fault.
 pub const MAX_HEAD: usize = 64 * 1024;
 /// More than any honest head has; the bytes are what bounds it.
-const MAX_HEADERS: usize = 256;
+pub const MAX_HEADERS: usize = 1024;
 /// How long an answer that is complete for us may take to end its framing and so keep its connection.
 const RETIRE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -196,9 +196,11 @@ impl Link for Link1 {
     fn send(self: Box<Self>, request: Request<Upload>) -> BoxFuture<'static, Result<Response<BoxSource>, SendError>> {
         let Self { mut connection, home, .. } = *self;
         Box::pin(async move {
-            connection.heard.store(false, Ordering::Relaxed);
+            let heard = Arc::clone(&connection.heard);
+            heard.store(false, Ordering::Relaxed);
             let mut answer = Box::pin(connection.sender.try_send_request(origin_form(request)));
-            let mut closed = false;
+            // A connection at its end is dropped at once: only that gives back a request which it never took.
+            let mut open = Some(connection);
             let answered = std::future::poll_fn(|cx| {
                 // As with a body: it is the connection that is waited for.
                 let mut quiet = Context::from_waker(Waker::noop());
@@ -206,20 +208,18 @@ impl Link for Link1 {
                     if let Poll::Ready(answered) = answer.as_mut().poll(&mut quiet) {
                         return Poll::Ready(answered);
                     }
-                    if closed || connection.poll_drive(cx).is_pending() {
+                    if !open.as_mut().is_some_and(|connection| connection.poll_drive(cx).is_ready()) {
                         return answer.as_mut().poll(&mut quiet);
                     }
-                    closed = true;
+                    open = None;
                 }
             });
-            let answered = answered.await;
-            let response = answered.map_err(|error| {
+            let response = answered.await.map_err(|error| {
                 let unsent = error.message().is_some();
-                send_error(error.error(), unsent, connection.heard.load(Ordering::Relaxed))
+                send_error(error.error(), unsent, heard.load(Ordering::Relaxed))
             })?;
-            let connection = (!closed).then_some(connection);
-            Ok(response
-                .map(|body| Box::new(Body1 { body, connection, home, joining: Joining::default() }) as BoxSource))
+            let joining = Joining::default();
+            Ok(response.map(|body| Box::new(Body1 { body, connection: open, home, joining }) as BoxSource))
         })
     }
 }

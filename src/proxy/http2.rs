@@ -14,13 +14,23 @@ use super::exchange::{BoxFuture, BoxSource, ByteSource, ConnectError, Link, Send
 use super::http1::MAX_HEAD;
 use super::joining::{Joining, poll_data, send_error};
 
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+
 pub type Sender = http2::SendRequest<Upload>;
 
 pub async fn open(stream: Stream) -> Result<Sender, ConnectError> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder.timer(TokioTimer::new()).adaptive_window(true);
+    // A reader that stands still holds back its own stream alone: the connection's window is never what runs out.
+    builder
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
     builder.max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
-    builder.keep_alive_interval(Duration::from_secs(30)).keep_alive_timeout(Duration::from_secs(20));
+    builder
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .keep_alive_while_idle(true);
     let (sender, conn) = builder.handshake(stream).await.map_err(|error| ConnectError(error.to_string()))?;
     tokio::spawn(async move {
         if let Err(error) = conn.await {
@@ -50,8 +60,11 @@ impl Link for Link2 {
             *request.version_mut() = Version::HTTP_2;
             request.headers_mut().remove(http::header::HOST);
             let response = self.sender.try_send_request(request).await.map_err(|error| {
-                let unsent = error.message().is_some();
-                send_error(error.error(), unsent, false)
+                let unsent = error.message().is_some() || is_unprocessed(error.error());
+                // A shared connection that slept too long is found dead by its keep-alive.
+                let slept = self.reused && error.error().is_timeout();
+                let error = send_error(error.error(), unsent, false);
+                SendError { died_silent: error.died_silent || slept, ..error }
             })?;
             Ok(response.map(|body| Box::new(Body2 { body, joining: Joining::default() }) as BoxSource))
         })
@@ -69,4 +82,13 @@ impl ByteSource for Body2 {
         let body = &mut self.body;
         self.joining.poll(|| poll_data(body, cx))
     }
+}
+
+/// Whether the server said that it did nothing: a connection that it retires, a stream that it refuses (RFC 9113
+/// section 8.7).
+fn is_unprocessed(error: &hyper::Error) -> bool {
+    let error = std::error::Error::source(error).and_then(|source| source.downcast_ref::<h2::Error>());
+    error.is_some_and(|error| {
+        error.is_go_away() || (error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
+    })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, header};
 use http_body_util::BodyExt;
@@ -121,14 +121,11 @@ fn port_of(authority: &str) -> &str {
     behind.rsplit_once(':').map_or("80", |(_, port)| port)
 }
 
-/// Reads the whole request. The limit is in bytes.
-///
-/// # Errors
-/// What is wrong with it, and the request without its body, for the record.
-pub async fn read(request: Request<Incoming>, limit: u64) -> Result<Inbound, (Problem, Inbound)> {
+/// The request by its head, its body still to be read.
+pub fn head(request: Request<Incoming>) -> (Inbound, Incoming) {
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-    let mut inbound = Inbound {
+    let inbound = Inbound {
         path: api_path(&head.method, target.path()),
         session: session(&head.headers),
         method: head.method,
@@ -138,53 +135,71 @@ pub async fn read(request: Request<Incoming>, limit: u64) -> Result<Inbound, (Pr
         peek: Peek::default(),
         opaque: false,
     };
-    match read_body(body, limit).await {
-        Ok(body) => inbound.body = body,
-        Err(problem) => return Err((problem, inbound)),
-    }
+    (inbound, body)
+}
+
+/// Reads the body, and what it asks for. The limit is in bytes.
+pub async fn fill(inbound: &mut Inbound, body: Incoming, limit: u64) -> Result<(), Problem> {
+    inbound.body = read_body(body, limit).await?;
     if inbound.method == Method::POST {
         (inbound.peek, inbound.opaque) = look(&inbound.body, &inbound.headers, limit).await;
-        inbound.session = inbound.session.or_else(|| inbound.peek.user_id.as_deref().map(peek::session));
+        let from_body = || inbound.peek.user_id.as_deref().map(peek::session);
+        inbound.session = inbound.session.take().or_else(from_body);
     }
-    Ok(inbound)
+    Ok(())
 }
 
 async fn read_body(mut body: Incoming, limit: u64) -> Result<Vec<Bytes>, Problem> {
-    let mut chunks = Vec::new();
+    let mut chunks = Chunks::default();
     if body.size_hint().lower() > limit {
         linger(body);
         return Err(Problem::too_large(limit));
     }
-    let mut size = 0;
-    loop {
-        if body.is_end_stream() {
-            return Ok(chunks);
-        }
+    while !body.is_end_stream() {
         let Ok(frame) = tokio::time::timeout(BODY_IDLE, body.frame()).await else { return Err(Problem::slow_body()) };
-        let Some(frame) = frame else { return Ok(chunks) };
+        let Some(frame) = frame else { break };
         let frame = frame.map_err(|_| Problem::bad_request("The request's body broke off or is wrongly framed."))?;
         let Ok(data) = frame.into_data() else { continue };
-        size += data.len() as u64;
-        if size > limit {
+        chunks.push(data);
+        if chunks.size > limit {
             drop(chunks);
             linger(body);
             return Err(Problem::too_large(limit));
         }
-        push(&mut chunks, data);
     }
+    Ok(chunks.finish())
 }
 
-/// Small pieces are joined: a body that trickled in byte by byte must not cost an allocation each.
-fn push(chunks: &mut Vec<Bytes>, data: Bytes) {
-    const SMALL: usize = 4096;
-    match chunks.last_mut() {
-        Some(last) if data.len() < SMALL && last.len() < SMALL => {
-            let mut joined = Vec::with_capacity(2 * SMALL);
-            joined.extend_from_slice(last);
-            joined.extend_from_slice(&data);
-            *last = joined.into();
+/// A body as it came, but for small pieces: those are joined, so that one that trickled in byte by byte does not cost
+/// an allocation each.
+#[derive(Default)]
+struct Chunks {
+    whole: Vec<Bytes>,
+    small: BytesMut,
+    size: u64,
+}
+
+impl Chunks {
+    fn push(&mut self, data: Bytes) {
+        const SMALL: usize = 4096;
+        self.size += data.len() as u64;
+        if data.len() < SMALL && (!self.small.is_empty() || !self.whole.is_empty()) {
+            self.small.extend_from_slice(&data);
+            return;
         }
-        _ => chunks.push(data),
+        self.flush();
+        self.whole.push(data);
+    }
+
+    fn flush(&mut self) {
+        if !self.small.is_empty() {
+            self.whole.push(std::mem::take(&mut self.small).freeze());
+        }
+    }
+
+    fn finish(mut self) -> Vec<Bytes> {
+        self.flush();
+        self.whole
     }
 }
 
@@ -222,6 +237,7 @@ async fn decoded_copy(body: &[Bytes], headers: &HeaderMap, limit: u64) -> Option
             return None;
         }
         plain.push(piece);
+        tokio::task::consume_budget().await;
     }
     Some(plain)
 }

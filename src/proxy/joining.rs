@@ -83,7 +83,7 @@ fn is_io(error: &hyper::Error) -> bool {
 pub fn describe(error: &hyper::Error) -> String {
     let source = std::error::Error::source(error).map(ToString::to_string);
     match source {
-        Some(_) if error.is_parse_too_large() => "its head is larger than 64 KiB".to_owned(),
+        _ if error.is_parse_too_large() => "its head is larger than 64 KiB".to_owned(),
         None if error.is_incomplete_message() => "it closed the connection before its answer was complete".to_owned(),
         _ if error.is_parse() => format!("its answer is no HTTP: {error}"),
         Some(source) => format!("the connection broke: {source}"),

@@ -3,8 +3,11 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::{Request, Version};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Proxy;
+use super::http1::MAX_HEADERS;
 use crate::clock;
 
 /// A head must be there within this time, and an idle connection is closed after it.
@@ -24,21 +28,23 @@ const MAX_HEAD: usize = 64 * 1024;
 const BREATHER: Duration = Duration::from_millis(50);
 
 /// How far the end of the program has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stop {
     No,
     /// Take nothing new; finish what is under way.
     Drain,
+    /// Cut what is still under way.
+    Now,
 }
 
-/// Serves until `stop` says drain, then until the last request is done. Dropping the future cuts what is left.
+/// Serves until `stop` says drain, then until the last request is done or it says now.
 pub async fn run(listener: TcpListener, proxy: Arc<Proxy>, mut stop: watch::Receiver<Stop>) {
     let mut connections = JoinSet::new();
     let mut quiet_until = clock::now();
     loop {
         tokio::select! {
             biased;
-            () = draining(&mut stop) => break,
+            () = is_time(&mut stop, Stop::Drain) => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     connections.spawn(serve(stream, Arc::clone(&proxy), stop.clone()));
@@ -49,12 +55,18 @@ pub async fn run(listener: TcpListener, proxy: Arc<Proxy>, mut stop: watch::Rece
         }
     }
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    let drained = async { while connections.join_next().await.is_some() {} };
+    tokio::select! {
+        () = drained => return,
+        () = is_time(&mut stop, Stop::Now) => {}
+    }
+    proxy.close();
+    connections.shutdown().await;
 }
 
-/// Returns when it is time to drain; also when nobody is left to say so.
-async fn draining(stop: &mut watch::Receiver<Stop>) {
-    let _ = stop.wait_for(|stop| *stop == Stop::Drain).await;
+/// Returns when it has come that far; also when nobody is left to say so.
+async fn is_time(stop: &mut watch::Receiver<Stop>, wanted: Stop) {
+    let _ = stop.wait_for(|stop| *stop >= wanted).await;
 }
 
 /// Waits a little; never gives up and never spins.
@@ -70,21 +82,27 @@ async fn hold_on(error: &io::Error, quiet_until: &mut std::time::Instant) {
 async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<Stop>) {
     // Without it the last event of a read may wait for the client's acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| {
+    let unchunked = Arc::<AtomicBool>::default();
+    let service = service_fn(|request: Request<Incoming>| {
+        unchunked.store(request.version() == Version::HTTP_10, Ordering::Relaxed);
         let proxy = Arc::clone(&proxy);
         async move { Ok::<_, Infallible>(proxy.handle(request).await) }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_header_size(MAX_HEAD);
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+    builder.max_header_size(MAX_HEAD).max_headers(MAX_HEADERS);
+    let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let served = tokio::select! {
         served = &mut connection => served,
-        () = draining(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+        () = is_time(&mut stop, Stop::Drain) => {
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
         }
     };
-    if let Err(error) = served {
-        tracing::debug!("a client's connection ended: {error}");
+    let Err(error) = served else { return };
+    tracing::debug!("a client's connection ended: {error}");
+    // To a client of HTTP/1.0 the end of the connection is the end of the answer: a cut must not look like one.
+    if error.is_user() && unchunked.load(Ordering::Relaxed) {
+        let _ = connection.into_parts().io.into_inner().set_zero_linger();
     }
 }

@@ -1,6 +1,7 @@
 //! Looks at endpoints that are down: a small real request, judged like any answer.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
@@ -45,17 +46,18 @@ pub async fn watch(proxy: Arc<Proxy>) {
 struct Claim<'a> {
     proxy: &'a Proxy,
     id: EndpointId,
+    spec: &'a Arc<EndpointSpec>,
     healthy: bool,
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.proxy.live.end_probe(self.id, self.healthy);
+        self.proxy.live.end_probe(self.id, self.spec, self.healthy);
     }
 }
 
 async fn probe_one(proxy: Arc<Proxy>, id: EndpointId, spec: Arc<EndpointSpec>) {
-    let mut claim = Claim { proxy: &proxy, id, healthy: false };
+    let mut claim = Claim { proxy: &proxy, id, spec: &spec, healthy: false };
     let running = proxy.running();
     let probed = match proxy.exchange(id, &spec) {
         Ok(exchange) => {
@@ -181,8 +183,15 @@ impl Probe<'_> {
             validate_streaming: path == ApiPath::Messages,
             disconnect_on_invalid: true,
         };
-        let call =
-            Call { exchange, spec: self.spec, inbound: &inbound, validation, timeouts: self.timeouts, own_token: None };
+        let call = Call {
+            exchange,
+            spec: self.spec,
+            inbound: &inbound,
+            validation,
+            timeouts: self.timeouts,
+            own_token: None,
+            sent: AtomicBool::new(false),
+        };
         attempt::open(&call).await
     }
 

@@ -35,7 +35,7 @@ pub enum RelayBody {
 pub struct Whole {
     bytes: Bytes,
     /// What ends, and how, once the bytes are handed over.
-    trip: Option<(Trip, Ending)>,
+    trip: Option<(Box<Trip>, Ending)>,
 }
 
 /// The client connection is to be cut here.
@@ -60,7 +60,7 @@ pub struct Ground<'a> {
 }
 
 /// Sends an endpoint's answer down.
-pub fn respond(opened: Opened, lease: Lease, mut trip: Trip, ground: Ground<'_>) -> Response<RelayBody> {
+pub fn respond(opened: Opened, lease: Lease, mut trip: Box<Trip>, ground: Ground<'_>) -> Response<RelayBody> {
     let Opened { status, mut headers, flow, is_success } = opened;
     trip.descend(status, &mut headers);
     let body = match flow {
@@ -82,7 +82,7 @@ pub fn respond(opened: Opened, lease: Lease, mut trip: Trip, ground: Ground<'_>)
 }
 
 /// Sends an answer down that no endpoint stands behind.
-pub fn respond_failed(mut answer: Answer, error: String, mut trip: Trip, ending: Ending) -> Response<RelayBody> {
+pub fn respond_failed(mut answer: Answer, error: String, mut trip: Box<Trip>, ending: Ending) -> Response<RelayBody> {
     trip.descend(answer.status, &mut answer.headers);
     trip.set_error(error);
     trip.pass(&answer.body);
@@ -96,11 +96,11 @@ pub fn respond_plain(answer: Answer) -> Response<RelayBody> {
     response(answer, body)
 }
 
-fn whole(body: Bytes, trip: Trip, ending: Ending) -> RelayBody {
-    if body.is_empty() {
-        // Nobody asks an empty body for its bytes, so it is over now.
+fn whole(body: Bytes, trip: Box<Trip>, ending: Ending) -> RelayBody {
+    if body.is_empty() || trip.is_head() {
+        // Nobody asks an empty body for its bytes, nor any body of an answer to HEAD; so it is over now.
         trip.end(ending);
-        return RelayBody::Whole(None);
+        return RelayBody::Whole((!body.is_empty()).then(|| Box::new(Whole { bytes: body, trip: None })));
     }
     RelayBody::Whole(Some(Box::new(Whole { bytes: body, trip: Some((trip, ending)) })))
 }
@@ -157,7 +157,7 @@ pub struct Relay {
     deadline: Option<Instant>,
     disconnect_on_invalid: bool,
     lease: Option<Lease>,
-    trip: Option<Trip>,
+    trip: Option<Box<Trip>>,
     live: std::sync::Arc<Live>,
     good: Option<LastGood>,
 }
@@ -171,9 +171,10 @@ enum Fate {
 }
 
 impl Relay {
-    fn new(streaming: Streaming, lease: Lease, trip: Trip, ground: Ground<'_>) -> Self {
+    fn new(streaming: Streaming, lease: Lease, trip: Box<Trip>, ground: Ground<'_>) -> Self {
         let Streaming { mut held, judge, source, end } = streaming;
         held.reverse();
+        let is_judged = judge.is_some();
         let mut relay = Self {
             source: Some(source),
             judge,
@@ -187,7 +188,7 @@ impl Relay {
             lease: Some(lease),
             trip: Some(trip),
             live: std::sync::Arc::clone(ground.live),
-            good: ground.good,
+            good: ground.good.filter(|_| is_judged),
         };
         if let Some(end) = end {
             relay.end(end);
@@ -302,6 +303,7 @@ impl Relay {
 
     fn let_pass(&mut self, detail: &str, rest: Bytes) {
         self.judge = None;
+        self.good = None;
         let outcome = self.failure(FaultKind::BrokenStream, detail);
         if let Some(lease) = self.lease.take() {
             lease.report(&outcome);

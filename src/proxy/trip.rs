@@ -2,6 +2,7 @@
 //! client has gone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -20,8 +21,16 @@ use crate::wire::record::{AttemptRecord, Ending, RequestRecord, Usage, record_ti
 /// Nginx's number for a client that left before anything went down.
 const CLIENT_GONE: u16 = 499;
 
+/// Where trips end up, and whether it is we who end them.
+#[derive(Clone)]
+pub struct Ledgers {
+    pub log: LogHandle,
+    /// The program's time is up: what is dropped from now on was cut by us.
+    pub closing: Arc<AtomicBool>,
+}
+
 pub struct Trip {
-    log: LogHandle,
+    ledgers: Ledgers,
     started: Instant,
     wall: SystemTime,
     record: RequestRecord,
@@ -43,22 +52,19 @@ pub struct Arrival {
 }
 
 impl Trip {
-    /// `id`: ours; it gives way to the upstream's when that answers with one.
-    pub fn new(log: &LogHandle, redactor: &Redactor, id: String, arrival: Arrival, inbound: &Inbound) -> Self {
+    /// Begins with the request's head. `id`: ours; it gives way to the upstream's when that answers with one.
+    pub fn new(ledgers: &Ledgers, redactor: &Redactor, id: String, arrival: Arrival, inbound: &Inbound) -> Box<Self> {
         let presented = redact::presented(&inbound.headers);
-        let (mut request_body, response_body) = log.captures(&presented);
-        inbound.body.iter().for_each(|chunk| request_body.push(chunk));
+        let (request_body, response_body) = ledgers.log.captures(&presented);
         let record = RequestRecord {
             id,
             method: inbound.method.to_string(),
             path: inbound.target.to_string(),
-            model: inbound.peek.model.clone(),
-            stream: inbound.peek.stream,
             session: inbound.session.clone(),
             ..RequestRecord::default()
         };
-        Self {
-            log: log.clone(),
+        Box::new(Self {
+            ledgers: ledgers.clone(),
             started: arrival.at,
             wall: arrival.wall,
             record,
@@ -70,7 +76,21 @@ impl Trip {
             redactor: redactor.clone(),
             presented,
             ended: false,
+        })
+    }
+
+    /// The request's body is in.
+    pub fn note_body(&mut self, inbound: &Inbound) {
+        for chunk in &inbound.body {
+            self.request_body.push(chunk);
         }
+        self.record.model.clone_from(&inbound.peek.model);
+        self.record.stream = inbound.peek.stream;
+        self.record.session.clone_from(&inbound.session);
+    }
+
+    pub fn is_head(&self) -> bool {
+        self.record.method == "HEAD"
     }
 
     pub fn id(&self) -> &str {
@@ -118,8 +138,9 @@ impl Trip {
     pub fn descend(&mut self, status: StatusCode, headers: &mut HeaderMap) {
         self.record.status = status.as_u16();
         self.record.first_byte_ms = Some(millis(clock::now() - self.started));
-        match headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty()) {
-            Some(id) => id.clone_into(&mut self.record.id),
+        let theirs = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_usable_id(id));
+        match theirs {
+            Some(id) => self.record.id = self.redacted(id),
             None => {
                 if let Ok(id) = HeaderValue::from_str(&self.record.id) {
                     headers.insert(REQUEST_ID, id);
@@ -159,7 +180,7 @@ impl Trip {
         self.set_error(detail);
     }
 
-    pub fn end(mut self, ending: Ending) {
+    pub fn end(mut self: Box<Self>, ending: Ending) {
         self.close(ending);
     }
 
@@ -180,10 +201,14 @@ impl Trip {
         if record.status == 0 {
             record.status = CLIENT_GONE;
         }
-        if ending == Ending::ClientGone && record.error.is_none() {
-            record.error = Some("the client left".to_owned());
+        if record.error.is_none() {
+            record.error = match ending {
+                Ending::ClientGone => Some("the client left".to_owned()),
+                Ending::Cut | Ending::Failed => Some("claude-proxy was stopped".to_owned()),
+                Ending::Complete | Ending::RelayedError => None,
+            };
         }
-        self.log.submit(Entry {
+        self.ledgers.log.submit(Entry {
             record,
             presented: std::mem::take(&mut self.presented),
             request_headers: Arc::clone(&self.request_headers),
@@ -198,8 +223,19 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Whether an upstream's id can stand for the request in logs and messages; one that cannot gives way to ours.
+fn is_usable_id(id: &str) -> bool {
+    const LONGEST_ID: usize = 128;
+    (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 impl Drop for Trip {
     fn drop(&mut self) {
-        self.close(Ending::ClientGone);
+        let ours = self.ledgers.closing.load(Ordering::Relaxed);
+        self.close(match (ours, self.record.first_byte_ms) {
+            (false, _) => Ending::ClientGone,
+            (true, Some(_)) => Ending::Cut,
+            (true, None) => Ending::Failed,
+        });
     }
 }

@@ -101,7 +101,7 @@ impl Bench {
     async fn record(&self) -> Arc<RequestRecord> {
         // The log's thread lives outside the paused clock.
         loop {
-            if let Some(record) = self.proxy.log.recent().newest(1).pop() {
+            if let Some(record) = self.proxy.ledgers.log.recent().newest(1).pop() {
                 return record;
             }
             tokio::task::yield_now().await;
