@@ -124,3 +124,15 @@ async fn a_body_beyond_the_limit_is_413() {
     assert_refused(&answer, 413, "request_too_large");
     assert_eq!(alpha.hits(), 1);
 }
+
+#[tokio::test]
+async fn a_reload_does_not_open_a_public_listener() {
+    let alpha = healthy("alpha").await;
+    let open = Config::in_order([&alpha]).set("server.host", "0.0.0.0").set("server.auth_token", TOKEN);
+    let proxy = open.start().await;
+    proxy.write_config(&Config::in_order([&alpha]).yaml());
+    proxy.signal("HUP").await;
+    proxy.says("open to other machines until a restart").await;
+    assert_refused(&proxy.send(&Request::message()).await, 401, "authentication_error");
+    assert_eq!(alpha.hits(), 0);
+}

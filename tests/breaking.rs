@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use crate::support::proxy::{Config, tried};
 use crate::support::{End, Framing, Part, Proxy, Reply, Request, answering, bodies, eventually, healthy, ms};
 
@@ -128,5 +130,23 @@ async fn a_client_that_leaves_takes_the_attempt_with_it() {
         let record = proxy.record_where("the record", |record| record["ending"] == "client_gone").await;
         assert_eq!(tried(&record), ["alpha"]);
         assert_eq!(beta.hits(), 0, "nobody waits for another endpoint");
+    }
+}
+
+/// To a client of HTTP/1.0 the end of the connection ends the answer, so only a reset can tell it of a cut.
+#[tokio::test]
+async fn an_old_client_does_not_take_a_cut_for_the_end() {
+    let events = bodies::events(&["Hello", " there"]);
+    let broken = Reply::stream(events.clone()).cut_after(4, Part::Pause(ms(50))).part(Part::Close);
+    for (reply, is_whole) in [(Reply::stream(events), true), (broken, false)] {
+        let alpha = answering("alpha", reply).await;
+        let proxy = Proxy::over([&alpha]).await;
+        let mut stream = tokio::net::TcpStream::connect(proxy.address()).await.unwrap();
+        let head = Request::stream().head(&proxy.address().to_string()).replace("HTTP/1.1", "HTTP/1.0");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&Request::stream().body).await.unwrap();
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer).await;
+        assert_eq!(read.is_ok(), is_whole, "{}", String::from_utf8_lossy(&answer));
     }
 }

@@ -81,6 +81,8 @@ async fn grace_has_an_end() {
     let took = start.elapsed();
     assert!(took > ms(400) && took < Duration::from_secs(3), "{took:?}");
     assert_eq!(answer.finish().await.end, End::Cut, "an unfinished answer must not look whole");
+    let records = proxy.records();
+    assert_eq!((records.len(), records[0]["ending"].as_str()), (1, Some("cut")), "{records:?}");
 }
 
 #[tokio::test]

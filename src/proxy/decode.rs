@@ -246,7 +246,10 @@ impl SourceReader {
     /// The next bytes. A decoder that makes nothing of ever so many of them still lets others have their turn.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let turn = ready!(tokio::task::coop::poll_proceed(cx));
-        let Some(body) = &mut self.body else { return Poll::Ready(Ok(self.ended = true)) };
+        let Some(body) = &mut self.body else {
+            self.ended = true;
+            return Poll::Ready(Ok(()));
+        };
         match ready!(body.poll_bytes(cx)) {
             Some(Ok(bytes)) => self.ready = bytes,
             Some(Err(error)) => return Poll::Ready(Err(io::Error::other(Carried(error)))),

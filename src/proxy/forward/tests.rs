@@ -454,3 +454,97 @@ async fn a_down_endpoint_is_probed_with_the_last_good_requests_model_and_headers
     assert_eq!((bench.sent("a"), bench.sent("b")), (4, 2), "a healthy endpoint is never probed");
     prober.abort();
 }
+
+/// Streams once a minute for twenty minutes, as a developer at work does.
+async fn work_on(bench: &Bench) {
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        bench.stream().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_went_down_during_its_rest_comes_back() {
+    let body = vec![Piece::Wait(Duration::from_millis(10)), bytes(error("rate_limit_error", "slow down"))];
+    let slowly = Act::Answer(429, vec![("retry-after", "30".into())], body);
+    let bench = Bench::new([slowly.clone(), slowly, good(), good()], (0..50).map(|_| good()));
+    let prober = tokio::spawn(super::super::probe::watch(Arc::clone(&bench.proxy)));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    tokio::join!(bench.stream(), bench.stream());
+    assert_eq!((bench.sent("a"), bench.sent("b")), (2, 2));
+    work_on(&bench).await;
+    assert!(bench.sent("a") > 2, "it was probed");
+    prober.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_found_down_while_choosing_comes_back() {
+    let bench = Bench::new([good(), Act::Die, Act::Die, good(), good()], (0..50).map(|_| good()));
+    let prober = tokio::spawn(super::super::probe::watch(Arc::clone(&bench.proxy)));
+    bench.stream().await;
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    bench.stream().await;
+    bench.stream().await;
+    assert_eq!(bench.states()[0], State::Degraded, "the success before is still in the window");
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    work_on(&bench).await;
+    assert!(bench.sent("a") > 3, "it was probed");
+    prober.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_whose_body_hangs_does_not_hold_up_the_next_endpoint() {
+    for status in [503, 500, 401, 429, 529, 302] {
+        let bench = Bench::new([Act::Answer(status, vec![], vec![Piece::Hang])], [good()]);
+        let got = bench.stream().await;
+        assert_eq!((got.status, got.took.as_secs()), (200, 5), "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_is_a_credential_or_a_flood_stays_out_of_the_record() {
+    let answering = |id: String| Act::Answer(200, vec![("request-id", id)], vec![bytes(MESSAGE)]);
+    let bench = Bench::new([answering("their-own-key-123".into())], []);
+    let got = bench.send(Method::POST, "/v1/messages", &[("x-api-key", "their-own-key-123")], "{}").await;
+    assert_eq!(got.headers["request-id"], "their-own-key-123");
+    assert_eq!(bench.record().await.id, "[redacted]");
+
+    let bench = Bench::new([answering("x".repeat(60_000))], []);
+    let got = bench.post("{}").await;
+    let id = got.headers["request-id"].to_str().unwrap().to_owned();
+    assert!(id.len() < 64, "{} bytes", id.len());
+    assert_eq!(bench.record().await.id, id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_request_is_recorded_as_it_ended() {
+    let bench = Bench::new([Act::Die], [Act::Die]);
+    bench.send(Method::HEAD, "/v1/models", &[], "").await;
+    let record = bench.record().await;
+    assert_eq!((record.status, record.ending), (502, Ending::Failed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_body_is_empty_in_every_coding() {
+    for coding in ["gzip", "br", "zstd", "deflate"] {
+        let bench = Bench::new([Act::Answer(200, vec![("content-encoding", coding.into())], vec![])], []);
+        let got = bench.send(Method::DELETE, "/v1/files/x", &[], "").await;
+        assert_eq!((got.status, got.body.as_str()), (200, ""), "{coding}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_coded_twice_over_is_not_worth_the_danger() {
+    let twice = Act::Answer(200, vec![("content-encoding", "gzip, gzip".into())], vec![bytes("x")]);
+    let bench = Bench::new([twice], [good()]);
+    assert_eq!(bench.stream().await.status, 200);
+    assert_eq!(bench.record().await.attempts[0].fault.as_deref(), Some("decode"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_passed_although_broken_is_no_model_for_probes() {
+    let act = stream(vec![bytes([START, BLOCK].concat()), bytes("nonsense\n")]);
+    let bench = Bench::with("validation: { disconnect_on_invalid: false }", [act], []);
+    bench.stream().await;
+    assert!(bench.proxy.live.last_good().is_none());
+}
