@@ -98,10 +98,10 @@ async fn introduce(program: &mut Program) {
     while let Ok(Some(line)) = tokio::time::timeout(Duration::from_millis(200), program.lines.recv()).await {
         println!("  {line}");
     }
-    let config = program.folder().join("config.yaml");
+    let logs = program.folder().join("logs");
     println!("\nWhile this runs, in another terminal:");
     println!("  curl http://{}/v1/models", program.address);
-    println!("  claude-proxy --config {} logs tail -f\n", config.display());
+    println!("  tail -f {}/requests-*.jsonl\n", logs.display());
 }
 
 fn moody(seen: &Seen, mood: &AtomicUsize) -> Option<Reply> {

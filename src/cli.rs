@@ -18,7 +18,7 @@ Examples:
 
 const EXITS: &str = "\
 Config file: --config, else CLAUDE_PROXY_CONFIG, ./config.yaml, $XDG_CONFIG_HOME/claude-proxy/config.yaml, built-in default
-Exit codes: 0 fine, 1 what was asked failed or is unhealthy, 2 usage or config error, 4 no running proxy to talk to";
+Exit codes: 0 fine, 1 what was asked failed or is unhealthy, 2 usage or config error";
 
 /// A local gateway between Claude Code and several Anthropic-compatible endpoints
 #[derive(Debug, Parser)]
@@ -44,7 +44,7 @@ pub enum When {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the proxy and the admin server in the foreground
+    /// Run the proxy in the foreground
     Serve,
     /// Probe endpoints from the config; needs no running proxy
     #[command(before_help = "Examples:\n  claude-proxy check\n  claude-proxy check primary --json")]
@@ -111,7 +111,7 @@ pub struct InitArgs {
     pub auth_type: Option<InitAuth>,
     #[arg(long, value_name = "VALUE", help = "Its key: '${VARIABLE}' or file:PATH, or the key itself")]
     pub auth_value: Option<String>,
-    /// The port that the proxy listens on; the admin page gets the next one
+    /// The port that the proxy listens on, from 1 to 65534
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65534))]
     pub port: Option<u16>,
 }

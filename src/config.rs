@@ -35,7 +35,7 @@ use self::file::FileConfig;
 pub use self::locate::{Located, Why, locate};
 use self::reference::Environment;
 pub use self::reference::process_environment;
-pub use self::watch::{Watch, watch};
+pub use self::watch::{Content, Watch, watch};
 use crate::domain::endpoint::{EndpointSpec, ProxyUrl};
 use crate::domain::health::HealthRules;
 use crate::domain::secret::Secret;
@@ -45,6 +45,8 @@ use crate::domain::secret::Secret;
 pub struct Config {
     /// The file it came from; `None` for the built-in default.
     pub file: Option<PathBuf>,
+    /// What it held, so that a watch can tell whether it holds something else.
+    pub content: Content,
     pub server: Server,
     /// In the file's order; names are unique, there is at least one.
     pub endpoints: Vec<Arc<EndpointSpec>>,
@@ -157,12 +159,9 @@ impl Config {
     }
 
     /// The settings that `text` makes; `file` is where it came from, for messages and relative paths.
-    #[expect(
-        clippy::redundant_closure_for_method_calls,
-        reason = "the method alone is not general enough in lifetimes"
-    )]
     pub fn from_text(text: &str, file: Option<&Path>, env: Environment) -> Result<Self, ConfigError> {
-        interpret(text, file, env, |checker, settings, path| checker.config(settings, path))
+        let content = Content::of(text.as_bytes());
+        interpret(text, file, env, |checker, settings, path| checker.config(settings, path, content))
     }
 
     /// What is in force without a file.

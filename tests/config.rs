@@ -307,6 +307,20 @@ mod watching {
     }
 
     #[tokio::test]
+    async fn a_change_between_loading_and_watching_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.yaml");
+        fs::write(&path, MINIMAL).unwrap();
+        let loaded = Config::load(Some(&path)).unwrap();
+        fs::write(&path, format!("timeouts: {{ connect: 3s }}\n{MINIMAL}")).unwrap();
+        let mut watch = config::watch(&path).unwrap().since(loaded.content);
+        changed(&mut watch).await;
+        let loaded = config::reload(&loaded).unwrap();
+        let mut watch = config::watch(&path).unwrap().since(loaded.content);
+        assert!(timeout(Duration::from_millis(1500), watch.changed()).await.is_err(), "it was loaded like this");
+    }
+
+    #[tokio::test]
     #[cfg(unix)]
     async fn a_swapped_link_is_seen_wherever_it_leads() {
         use std::os::unix::fs::symlink;

@@ -1,5 +1,6 @@
 //! `check`: every endpoint probed once, side by side, with the probe that a running proxy uses.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Instant;
 
 use anstyle::AnsiColor;
 use serde::Serialize;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 use super::{CommandError, Exit, note, print_json};
 use crate::cli::CheckArgs;
@@ -86,14 +87,13 @@ async fn check_all(
     let redactor = Redactor::new(&config.secrets());
     let config = Arc::new(config);
     let width = wanted.iter().map(|endpoint| endpoint.name.chars().count()).max().unwrap_or_default();
-    let mut probes = JoinSet::new();
-    for (place, spec) in wanted.into_iter().enumerate() {
+    let mut probes = Probes::default();
+    for spec in wanted {
         let (config, free) = (Arc::clone(&config), args.no_spend);
-        probes.spawn(async move { (place, check_one(&config, &spec, free).await) });
+        probes.begin(Arc::clone(&spec), async move { check_one(&config, &spec, free).await });
     }
     let mut all = Vec::new();
-    while let Some(probed) = probes.join_next().await {
-        let Ok((place, mut checked)) = probed else { continue };
+    while let Some((place, mut checked)) = probes.next().await {
         checked.detail = checked.detail.map(|detail| redactor.redact_str(&detail, &[]).into_owned());
         if !args.json {
             show(&checked, width)?;
@@ -102,6 +102,44 @@ async fn check_all(
     }
     all.sort_by_key(|(place, _)| *place);
     Ok(all.into_iter().map(|(_, checked)| checked).collect())
+}
+
+/// Probes under way. Each one begun comes back, even one that panics.
+#[derive(Default)]
+struct Probes {
+    tasks: JoinSet<Checked>,
+    begun: HashMap<Id, (usize, Arc<EndpointSpec>)>,
+}
+
+impl Probes {
+    fn begin(&mut self, spec: Arc<EndpointSpec>, probe: impl Future<Output = Checked> + Send + 'static) {
+        let place = self.begun.len();
+        let task = self.tasks.spawn(probe);
+        self.begun.insert(task.id(), (place, spec));
+    }
+
+    /// The next one that is done, with its place in the order in which they were begun.
+    async fn next(&mut self) -> Option<(usize, Checked)> {
+        let done = self.tasks.join_next_with_id().await?;
+        let id = done.as_ref().map_or_else(tokio::task::JoinError::id, |(id, _)| *id);
+        let (place, spec) = self.begun.get(&id)?;
+        Some((*place, done.map_or_else(|_| crashed(spec), |(_, checked)| checked)))
+    }
+}
+
+/// Nothing is known of the endpoint, and that is our own fault.
+fn crashed(spec: &EndpointSpec) -> Checked {
+    Checked {
+        name: spec.name.clone(),
+        url: spec.url.to_string(),
+        enabled: spec.enabled,
+        healthy: false,
+        model: None,
+        ms: 0,
+        fault: Some("internal"),
+        detail: Some("the probe crashed".to_owned()),
+        hint: Some("this is a fault of claude-proxy; please report it with what stands above"),
+    }
 }
 
 async fn check_one(config: &Config, spec: &EndpointSpec, free: bool) -> Checked {
@@ -158,4 +196,25 @@ fn show(checked: &Checked, width: usize) -> Result<(), CommandError> {
     let mut out = anstream::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_probe_that_panics_is_not_healthy() {
+        let config = Config::built_in().unwrap();
+        let spec = &config.endpoints[0];
+        let good = checked(spec, Ok(Healthy { model: None, remark: None }), clock::now());
+        let mut probes = Probes::default();
+        probes.begin(Arc::clone(spec), async { panic!("on purpose") });
+        probes.begin(Arc::clone(spec), async { good });
+        let mut all = Vec::new();
+        while let Some((place, checked)) = probes.next().await {
+            all.push((place, checked.healthy, checked.fault));
+        }
+        all.sort_unstable();
+        assert_eq!(all, [(0, false, Some("internal")), (1, true, None)]);
+    }
 }

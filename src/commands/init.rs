@@ -183,7 +183,7 @@ logging:
   log_response_body: truncated
   retention: {{ max_age: 30d, max_size: 1GiB }}
 
-# The page with the state of the endpoints and the request log.
+# For the admin page, which is not there yet: nothing listens on this port so far.
 web_admin:
   port: {admin}
 "

@@ -4,6 +4,7 @@
 mod endpoint;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,9 +14,13 @@ use super::mask::looks_secret;
 use super::reference::{self, Broken, Environment};
 use super::tree::Node;
 use super::units::Span;
+use super::watch::Content;
 use super::{Config, Logging, Retention, Server, Timeouts, WebAdmin};
 use crate::domain::health::HealthRules;
 use crate::domain::secret::Secret;
+
+/// An endpoint's health remembers no more failures than that.
+const MIN_FAILURES: RangeInclusive<u32> = 1..=64;
 
 pub struct Checker<'a> {
     root: &'a Node,
@@ -30,13 +35,14 @@ impl<'a> Checker<'a> {
         Self { root, folder, env, problems: Vec::new() }
     }
 
-    pub fn config(&mut self, file: &FileConfig, path: Option<PathBuf>) -> Config {
+    pub fn config(&mut self, file: &FileConfig, path: Option<PathBuf>, content: Content) -> Config {
         let server = self.server(&file.server);
         let web_admin = self.web_admin(&file.web_admin);
         self.ports_differ(&server, &web_admin);
         let endpoints = self.endpoints(&file.endpoints, &server, &web_admin);
         Config {
             file: path,
+            content,
             server,
             endpoints,
             logging: self.logging(&file.logging),
@@ -86,8 +92,11 @@ impl<'a> Checker<'a> {
     }
 
     fn health(&mut self, file: &FileHealth) -> HealthRules {
-        if file.min_failures == 0 {
-            self.refuse("health.min_failures", "must be at least 1", "no endpoint would ever be up");
+        if !MIN_FAILURES.contains(&file.min_failures) {
+            let never = if file.min_failures == 0 { "up" } else { "down" };
+            let (from, to) = (MIN_FAILURES.start(), MIN_FAILURES.end());
+            let what = format!("must be from {from} to {to}");
+            self.refuse("health.min_failures", what, &format!("no endpoint would ever be {never}"));
         }
         let probe_model = file.probe_model.as_deref().and_then(|model| self.text("health.probe_model", model));
         if probe_model.as_deref() == Some("") {
@@ -176,8 +185,8 @@ impl<'a> Checker<'a> {
                 let file = name.to_lowercase();
                 let file = file.trim_end_matches("_key").trim_end_matches("_token");
                 let mut help = format!("export {name}=…, or write `{key}: file:keys/{file}`");
-                if let Some(name) = owner.and_then(|owner| owner.split('"').nth(1)) {
-                    help = format!("{help}, or take it out: claude-proxy endpoints remove {name}");
+                if owner.is_some() {
+                    help = format!("{help}, or give a default: ${{{name}:-…}}, or take the endpoint out of the file");
                 }
                 named(format!("${{{name}}} is not set")).label("not in the environment").help(help)
             }
@@ -271,7 +280,29 @@ fn overlap(one: &str, other: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use crate::clock;
+    use crate::domain::health::{Failure, Health, Outcome, State};
+
     use super::*;
+
+    #[test]
+    fn as_many_failures_as_may_be_asked_for_are_remembered() {
+        let (now, minute) = (clock::now(), Duration::from_mins(1));
+        let rules = HealthRules {
+            window: minute,
+            min_failures: *MIN_FAILURES.end(),
+            check_interval: minute,
+            check_timeout: minute,
+            probe_model: None,
+        };
+        let mut health = Health::new(now);
+        let failure = Failure { reason: "x".into(), request_id: "x".into(), rest: None };
+        for _ in 0..*MIN_FAILURES.end() {
+            assert_ne!(health.state(now), State::Down);
+            health.record(&Outcome::Failure(failure.clone()), now, now, &rules);
+        }
+        assert_eq!(health.state(now), State::Down);
+    }
 
     #[test]
     fn loopback_has_many_names() {

@@ -30,7 +30,7 @@ pub struct FileConfig {
     pub health: FileHealth,
     /// One attempt's clocks, and `commit` for the whole of a request.
     pub timeouts: FileTimeouts,
-    /// The page and API for operators.
+    /// For the page and API for operators, which are not there yet: checked, but nothing listens.
     pub web_admin: FileWebAdmin,
 }
 
@@ -55,7 +55,7 @@ pub struct FileServer {
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["name", "url", "auth_type"]))]
 pub struct FileEndpoint {
-    /// Unique; used in logs, commands and the API.
+    /// Unique; used in logs and commands.
     pub name: Option<String>,
     /// `https://host[:port][/path]`; `path_prefix` and the rest of the request's path follow it.
     pub url: Option<String>,
@@ -104,7 +104,7 @@ pub enum AuthType {
 pub struct FileLogging {
     /// How much the program tells about itself on stderr.
     pub level: Level,
-    /// Which requests the log files keep; the live view always shows all.
+    /// Which requests the log files keep.
     pub log_request_types: RequestTypes,
     /// How much of a request's body is kept; truncated = 1024 bytes.
     pub log_request_body: BodyMode,
@@ -130,8 +130,8 @@ pub struct FileRetention {
 pub struct FileHealth {
     /// How far back failures count.
     pub window: Span,
-    /// Down when this many requests failed within the window and none succeeded.
-    #[schemars(range(min = 1))]
+    /// Down when this many requests failed within the window and none succeeded: 1 to 64.
+    #[schemars(range(min = 1, max = 64))]
     pub min_failures: u32,
     /// How often a down endpoint is probed.
     pub check_interval: Span,
@@ -158,13 +158,13 @@ pub struct FileTimeouts {
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FileWebAdmin {
-    /// false = no page, no API; commands then work on the file alone.
+    /// false = no page, no API; their address then needs no token and may be the proxy's own.
     pub enabled: bool,
-    /// The address to listen on. Anything but loopback needs `web_admin.auth_token`.
+    /// The address that they will have. Anything but loopback needs `web_admin.auth_token`.
     pub host: String,
-    /// The port to listen on; 0 = any free one, told at start.
+    /// The port that they will have; 0 = any free one.
     pub port: u16,
-    /// What operators must present. Takes the same references as `server.auth_token`.
+    /// What operators will have to present. Takes the same references as `server.auth_token`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_token: Option<String>,
 }

@@ -70,6 +70,8 @@ mod tests {
         assert_eq!(schema["required"], serde_json::json!(["endpoints"]));
         assert_eq!(schema["$defs"]["FileEndpoint"]["required"], serde_json::json!(["name", "url", "auth_type"]));
         assert_eq!(schema["$defs"]["FileServer"]["properties"]["port"]["default"], 8080);
+        let failures = &schema["$defs"]["FileHealth"]["properties"]["min_failures"];
+        assert_eq!((&failures["minimum"], &failures["maximum"]), (&serde_json::json!(1), &serde_json::json!(64)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! link, so the folder is watched; what cannot be watched (a link's far target, some file systems) is looked at
 //! every second. Only other content is a change.
 
+use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,11 +19,27 @@ const QUIET: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_secs(1);
 
+/// What a file held, as far as telling whether it holds something else takes: there are keys in it, so it is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content(u64);
+
+impl Content {
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(bytes);
+        Self(hasher.finish())
+    }
+
+    fn read(path: &Path) -> Option<Self> {
+        std::fs::read(path).ok().map(|bytes| Self::of(&bytes))
+    }
+}
+
 /// Watches one file for as long as it lives.
 pub struct Watch {
     path: PathBuf,
     /// What a reload has been told of.
-    seen: Option<Vec<u8>>,
+    seen: Option<Content>,
     /// Something happened that has not been looked at yet; survives a dropped `changed`.
     stirred: bool,
     stirs: mpsc::Receiver<()>,
@@ -31,7 +48,7 @@ pub struct Watch {
     _watcher: Option<RecommendedWatcher>,
 }
 
-/// Begin before the file is loaded, so that no change falls in between.
+/// What the file holds now is no news, unless [`Watch::since`] says that something else was loaded.
 ///
 /// # Errors
 /// When the file has no absolute path.
@@ -39,7 +56,7 @@ pub fn watch(path: &Path) -> io::Result<Watch> {
     let path = std::path::absolute(path)?;
     let (sender, stirs) = mpsc::channel(1);
     let watcher = watch_folder(&path, sender.clone()).ok();
-    let seen = std::fs::read(&path).ok();
+    let seen = Content::read(&path);
     Ok(Watch { path, seen, stirred: false, stirs, _sender: sender, _watcher: watcher })
 }
 
@@ -56,6 +73,12 @@ fn watch_folder(path: &Path, sender: mpsc::Sender<()>) -> notify::Result<Recomme
 }
 
 impl Watch {
+    /// The file was loaded when it held this: a change between then and now is told as well.
+    #[must_use]
+    pub fn since(self, loaded: Content) -> Self {
+        Self { seen: Some(loaded), ..self }
+    }
+
     /// Ends when the file holds something else than before and has come to rest. A file that is gone is no change.
     /// Dropping the future loses nothing.
     pub async fn changed(&mut self) {
@@ -75,8 +98,8 @@ impl Watch {
         }
     }
 
-    fn news(&self) -> Option<Vec<u8>> {
-        std::fs::read(&self.path).ok().filter(|content| self.seen.as_ref() != Some(content))
+    fn news(&self) -> Option<Content> {
+        Content::read(&self.path).filter(|content| self.seen != Some(*content))
     }
 
     async fn rest(&mut self) {
