@@ -1,14 +1,38 @@
 //! claude-proxy: a local gateway between Claude Code and several Anthropic-compatible endpoints.
 //!
 //! # Layers
-//! A `use crate::…` points only downward; `proxy`, `admin` and `tui` never import one another.
+//! A `use crate::…` points only downward; those of one layer do not import one another, but for `config::watch`, which
+//! asks the clock. A test (`tests/layers.rs`) reads every such line and fails on any other edge.
 //! ```text
-//! L4  cli  commands/*                       assemble, own the tasks, print, pick the exit code
-//! L3  proxy/*                               bytes of clients
-//! L2  live  logs/*  telemetry               a lock, a file, a subscriber
-//! L1  config/*  wire/*  clock               text to types | the words on the wire and on disk | the one clock
-//! L0  domain/*                              values in, values out
+//! L4  main  cli  commands/*        assemble, own the tasks, print, pick the exit code
+//! L3  proxy/*                      bytes of clients
+//! L2  live  logs/*  telemetry      a lock, a file, a subscriber
+//! L1  config/*  wire/*  clock      text to types | the words on disk | the one clock
+//! L0  domain/*                     values in, values out: no clock, no socket, no file
 //! ```
+//!
+//! # The life of a request
+//! ```text
+//!  1 listen::run(listener, proxy, stop)          takes connections in, drains them at the end
+//!  2 Proxy::handle(request) -> Response          cannot fail: whatever happens becomes an answer
+//!  3   intake::admit                             by its head alone: token, or Host and Origin
+//!  4   intake::head, fill -> Inbound             the whole body, capped, so that it can be sent again
+//!  5   forward::forward(&Inbound, &mut Trip)     one endpoint after another
+//!  6     Live::choose(tried) -> Lease            the endpoint on loan; Pool, choice::pick
+//!  7     attempt::open -> Opened                 connect, send, head, decode, judge, until it is worth committing to
+//!  8     on a Fault: Trip::note, Lease::report; failover::may_move_on -> 6, or failover::conclude -> reply
+//!  9   relay::respond(Opened, Lease, Trip)       the commit point: the head goes down now
+//! 10   RelayBody::poll_frame                     chunk -> StreamJudge::feed -> whole, good events go down
+//! 11   at the end, a fault or a drop, once each  Lease::report(Outcome), Trip::end(Ending) -> LogHandle::submit
+//! ```
+//! - Data goes one way: `Inbound -> Opened -> RelayBody -> Entry`. Two back-edges, by value: `Lease::report` (dropped
+//!   unreported it is neutral: a client who hung up harms no endpoint) and `Trip::end` (dropped it is `client_gone`). So
+//!   being cancelled at any await is right by construction.
+//! - The commit point is a place in the code. Failover after bytes went down cannot be written by mistake, because
+//!   `forward` is over by then.
+//! - Bytes go down only up to the last complete event that passed the judge, and they are the original bytes.
+//! - Everything on this path runs on one thread. A request drives its own upstream connection (`proxy::http1`), so what
+//!   one read brought goes down in one write.
 
 pub mod cli;
 pub mod clock;

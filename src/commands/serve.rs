@@ -183,7 +183,7 @@ impl Reloader {
             let unwatched = |error: &io::Error| {
                 tracing::warn!("{} is not watched, send SIGHUP after a change: {error}", file.display());
             };
-            config_watch::watch(file).inspect_err(unwatched).ok()
+            config_watch::watch(file).inspect_err(unwatched).ok().map(|watch| watch.since(config.content))
         });
         Self { config: config.clone(), started: config.clone(), address, watch, redactor, log, diagnostics }
     }

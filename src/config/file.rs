@@ -130,8 +130,8 @@ pub struct FileRetention {
 pub struct FileHealth {
     /// How far back failures count.
     pub window: Span,
-    /// Down when this many requests failed within the window and none succeeded: 1 to 64.
-    #[schemars(range(min = 1, max = 64))]
+    /// Down when this many requests failed within the window and none succeeded.
+    #[schemars(range(min = 1))]
     pub min_failures: u32,
     /// How often a down endpoint is probed.
     pub check_interval: Span,

@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(schema["$defs"]["FileEndpoint"]["required"], serde_json::json!(["name", "url", "auth_type"]));
         assert_eq!(schema["$defs"]["FileServer"]["properties"]["port"]["default"], 8080);
         let failures = &schema["$defs"]["FileHealth"]["properties"]["min_failures"];
-        assert_eq!((&failures["minimum"], &failures["maximum"]), (&serde_json::json!(1), &serde_json::json!(64)));
+        assert_eq!(failures["minimum"], 1);
     }
 
     #[test]

@@ -55,8 +55,9 @@ impl State {
     }
 }
 
-/// Of the failures in a window only the newest matter for display; this many are kept.
-const FAILURES_KEPT: usize = 64;
+/// Of the failures in a window as many are kept as the rule needs, at least the first number of them for display and
+/// at most the second: whoever wants more than that means never.
+const FAILURES_KEPT: (usize, usize) = (64, 10_000);
 
 #[derive(Clone, Debug)]
 struct Down {
@@ -93,7 +94,7 @@ impl Health {
     pub fn record(&mut self, outcome: &Outcome, started: Instant, now: Instant, rules: &HealthRules) {
         match outcome {
             Outcome::Success => self.succeeded(started, now),
-            Outcome::Failure(failure) => self.failed(failure, now),
+            Outcome::Failure(failure) => self.failed(failure, now, rules),
             Outcome::Neutral => {}
         }
         self.settle(now, rules);
@@ -110,7 +111,7 @@ impl Health {
         }
     }
 
-    fn failed(&mut self, failure: &Failure, now: Instant) {
+    fn failed(&mut self, failure: &Failure, now: Instant, rules: &HealthRules) {
         if let Some(rest) = failure.rest {
             let until = now + rest.min(LONGEST_REST);
             match &mut self.rest {
@@ -118,7 +119,8 @@ impl Health {
                 _ => self.rest = Some(Rest { since: now, until }),
             }
         }
-        if self.failures.len() == FAILURES_KEPT {
+        let kept = (rules.min_failures as usize).clamp(FAILURES_KEPT.0, FAILURES_KEPT.1);
+        while self.failures.len() >= kept {
             self.failures.pop_front();
         }
         self.failures.push_back((now, failure.clone()));
@@ -372,6 +374,18 @@ mod tests {
         assert_eq!(health.state(t0 + secs(34)), State::Resting);
         health.settle(t0 + secs(92), &rules());
         assert_eq!(health.state(t0 + secs(92)), State::Up);
+    }
+
+    #[test]
+    fn any_number_of_failures_may_be_asked_for() {
+        let (t0, rules) = (t0(), HealthRules { min_failures: 500, ..rules() });
+        let mut health = Health::new(t0);
+        for _ in 0..499 {
+            health.record(&failure("a"), t0, t0, &rules);
+        }
+        assert_eq!(health.state(t0), State::Degraded);
+        health.record(&failure("a"), t0, t0, &rules);
+        assert_eq!(health.state(t0), State::Down);
     }
 
     #[test]
