@@ -18,7 +18,7 @@ Examples:
 
 const EXITS: &str = "\
 Config file: --config, else CLAUDE_PROXY_CONFIG, ./config.yaml, $XDG_CONFIG_HOME/claude-proxy/config.yaml, built-in default
-Exit codes: 0 fine, 1 what was asked failed or is unhealthy, 2 usage or config error";
+Exit codes: 0 fine, 1 what was asked failed or is unhealthy, 2 usage or config error, 4 no running proxy to talk to";
 
 /// A local gateway between Claude Code and several Anthropic-compatible endpoints
 #[derive(Debug, Parser)]
@@ -44,8 +44,41 @@ pub enum When {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the proxy in the foreground
+    /// Run the proxy, its page and API in the foreground
+    #[command(before_help = "Examples:\n  claude-proxy serve\n  claude-proxy --config work.yaml serve")]
     Serve,
+    /// Live dashboard, attached to a running proxy
+    #[command(before_help = "Examples:\n  claude-proxy tui\n  claude-proxy tui --read-only\n  \
+                             claude-proxy tui --admin http://127.0.0.1:9081")]
+    Tui(TuiArgs),
+    /// One-screen summary of the running proxy
+    #[command(before_help = "Examples:\n  claude-proxy status\n  claude-proxy status --json | jq .endpoints")]
+    Status(StatusArgs),
+    /// Read the request logs; works while the proxy is down
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  claude-proxy logs tail -f\n  claude-proxy logs search 'status>=400 endpoint:kimi' --since 2h\n  \
+                             claude-proxy logs show req_018f"
+    )]
+    Logs(LogsCommand),
+    /// List, test and change endpoints, in the running proxy and in config.yaml
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  claude-proxy endpoints list\n  claude-proxy endpoints disable mirror-1\n  \
+                             claude-proxy endpoints add kimi --url https://api.example.com --auth-type auth_token --auth-value '${KIMI_KEY}'"
+    )]
+    Endpoints(EndpointsCommand),
+    /// Start a command with the environment set to this proxy
+    #[command(before_help = "Examples:\n  claude-proxy run -- claude\n  claude-proxy run -- claude -p hello")]
+    Run(RunArgs),
+    /// One line for Claude Code's status line; reads its JSON on stdin
+    #[command(
+        before_help = "Examples, in ~/.claude/settings.json:\n  \"statusLine\": { \"type\": \"command\", \"command\": \"claude-proxy statusline\" }"
+    )]
+    Statusline(AttachArgs),
+    /// Write the man pages
+    #[command(before_help = "Examples:\n  claude-proxy man ~/.local/share/man/man1")]
+    Man(ManArgs),
     /// Probe endpoints from the config; needs no running proxy
     #[command(before_help = "Examples:\n  claude-proxy check\n  claude-proxy check primary --json")]
     Check(CheckArgs),
@@ -64,6 +97,270 @@ pub enum Command {
     #[command(before_help = "Examples:\n  source <(claude-proxy completions bash)\n  \
                              claude-proxy completions fish > ~/.config/fish/completions/claude-proxy.fish")]
     Completions(CompletionsArgs),
+}
+
+/// Which running proxy to talk to.
+#[derive(Debug, Args)]
+pub struct AttachArgs {
+    #[arg(long, value_name = "URL", env = "CLAUDE_PROXY_ADMIN", hide_env_values = true, value_hint = ValueHint::Url)]
+    #[arg(help = "The running proxy's admin address; without it web_admin.host and .port of the config")]
+    pub admin: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct TuiArgs {
+    #[command(flatten)]
+    pub attach: AttachArgs,
+    /// Change nothing: no test, no enabling, no priority
+    #[arg(long)]
+    pub read_only: bool,
+    /// Colours
+    #[arg(long, value_name = "THEME", default_value = "auto")]
+    pub theme: ThemeName,
+    /// Draw with ASCII only
+    #[arg(long)]
+    pub ascii: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ThemeName {
+    Auto,
+    Dark,
+    Light,
+    HighContrast,
+    Mono,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub attach: AttachArgs,
+    /// Print one JSON object
+    #[arg(long, conflicts_with = "plain")]
+    pub json: bool,
+    /// Print tab-separated fields without a heading
+    #[arg(long)]
+    pub plain: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LogsCommand {
+    /// Print the newest requests; -f follows
+    #[command(before_help = "Examples:\n  claude-proxy logs tail\n  claude-proxy logs tail -n 50 -f 'status>=400'\n  \
+                             claude-proxy logs tail -f --json | jq .model")]
+    Tail(LogsTailArgs),
+    /// Show one request: what happened, attempts, headers, bodies
+    #[command(before_help = "Examples:\n  claude-proxy logs show req_018f\n  claude-proxy logs show req_018f --curl")]
+    Show(LogsShowArgs),
+    /// Search all log files, newest first
+    #[command(before_help = "Examples:\n  claude-proxy logs search 'ttft>5s model~opus' --since 2h\n  \
+                             claude-proxy logs search '\"rate limit\"' --since yesterday --until 14:00 --json")]
+    Search(LogsSearchArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct LogsTailArgs {
+    #[arg(value_name = "FILTER", help = "Only requests that fit; `claude-proxy help filter` explains the language")]
+    pub filter: Vec<String>,
+    /// How many to begin with
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
+    pub lines: usize,
+    /// Go on with what comes, across midnight and rotation
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Print each record as one JSON line
+    #[arg(long, conflicts_with = "plain")]
+    pub json: bool,
+    /// Print tab-separated fields without a heading
+    #[arg(long)]
+    pub plain: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct LogsShowArgs {
+    #[arg(value_name = "ID", add = names::log_id(), help = "The request-id, or its beginning")]
+    pub id: String,
+    /// Print the record as one JSON object
+    #[arg(long, conflicts_with = "curl")]
+    pub json: bool,
+    /// Print a curl command that repeats the request through this proxy, without any credential
+    #[arg(long)]
+    pub curl: bool,
+    /// Do not page
+    #[arg(long)]
+    pub no_pager: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct LogsSearchArgs {
+    #[arg(value_name = "FILTER", help = "What fits; `claude-proxy help filter` explains the language")]
+    pub filter: Vec<String>,
+    /// Only requests since then: 2h, 14:00, yesterday, 2026-03-09, 2026-03-09T14:00
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only requests before then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Stop after so many
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    pub limit: Option<usize>,
+    /// Print each record as one JSON line
+    #[arg(long, conflicts_with = "plain")]
+    pub json: bool,
+    /// Print tab-separated fields without a heading
+    #[arg(long)]
+    pub plain: bool,
+    /// Do not page
+    #[arg(long)]
+    pub no_pager: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EndpointsCommand {
+    /// Show every endpoint: with its state when the proxy runs
+    #[command(before_help = "Examples:\n  claude-proxy endpoints list\n  claude-proxy endpoints list --json")]
+    List(StatusArgs),
+    /// Use an endpoint again
+    #[command(before_help = "Examples:\n  claude-proxy endpoints enable mirror-1")]
+    Enable(EndpointNames),
+    /// Stop using an endpoint; what is under way there finishes
+    #[command(before_help = "Examples:\n  claude-proxy endpoints disable mirror-1 mirror-2")]
+    Disable(EndpointNames),
+    /// Add an endpoint
+    #[command(
+        before_help = "Examples:\n  claude-proxy endpoints add kimi --url https://api.example.com --auth-type auth_token \
+                             --auth-value '${KIMI_KEY}' --priority 2"
+    )]
+    Add(EndpointAddArgs),
+    /// Change an endpoint; what is not named stays
+    #[command(before_help = "Examples:\n  claude-proxy endpoints edit kimi --priority 1\n  \
+                             claude-proxy endpoints edit kimi --auth-value file:keys/kimi --dry-run")]
+    Edit(EndpointEditArgs),
+    /// Take an endpoint out of the config
+    #[command(
+        before_help = "Examples:\n  claude-proxy endpoints remove kimi --dry-run\n  claude-proxy endpoints remove kimi --yes"
+    )]
+    Remove(EndpointRemoveArgs),
+    /// Probe endpoints now, from the running proxy when there is one
+    #[command(before_help = "Examples:\n  claude-proxy endpoints test\n  claude-proxy endpoints test kimi --json")]
+    Test(EndpointTestArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct EndpointNames {
+    #[arg(value_name = "NAME", required = true, add = names::endpoint(), help = "Which endpoints")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub attach: AttachArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EndpointTestArgs {
+    #[arg(value_name = "NAME", add = names::endpoint(), help = "Which endpoints; all enabled ones without it")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub attach: AttachArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The keys of an endpoint as flags. An empty value takes an optional key out.
+#[derive(Debug, Args)]
+pub struct EndpointKeys {
+    /// The address, without /v1
+    #[arg(long, value_hint = ValueHint::Url)]
+    pub url: Option<String>,
+    /// What stands where the client wrote /v1
+    #[arg(long, value_name = "PATH")]
+    pub path_prefix: Option<String>,
+    /// How requests to it authenticate
+    #[arg(long, value_name = "TYPE")]
+    pub auth_type: Option<InitAuth>,
+    #[arg(
+        long,
+        value_name = "VALUE",
+        help = "Its key: '${VARIABLE}' or file:PATH, or the key itself; - reads it from stdin"
+    )]
+    pub auth_value: Option<String>,
+    /// Smaller is tried first; equals share the load
+    #[arg(long, allow_negative_numbers = true)]
+    pub priority: Option<i64>,
+    /// 1.1, 2 or auto
+    #[arg(long, value_name = "VERSION")]
+    pub http: Option<String>,
+    /// Outbound proxy: http, https or socks5
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<String>,
+    /// More root certificates (PEM)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ca_file: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct EndpointAddArgs {
+    /// Its name: unique
+    pub name: String,
+    #[command(flatten)]
+    pub keys: EndpointKeys,
+    /// Add it without using it yet
+    #[arg(long)]
+    pub disabled: bool,
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct EndpointEditArgs {
+    #[arg(value_name = "NAME", add = names::endpoint(), help = "Which endpoint")]
+    pub name: String,
+    /// Its new name
+    #[arg(long, value_name = "NAME")]
+    pub rename: Option<String>,
+    #[command(flatten)]
+    pub keys: EndpointKeys,
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct EndpointRemoveArgs {
+    #[arg(value_name = "NAME", add = names::endpoint(), help = "Which endpoint")]
+    pub name: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ChangeArgs {
+    /// Show what would change in the file, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub attach: AttachArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The folder to write into; made when it is not there
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -1,11 +1,19 @@
 //! One verb, one file. A command prints its data; errors and the exit code are `main`'s.
 
+pub mod attach;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod endpoints;
 pub mod env;
 pub mod init;
+pub mod logs;
+pub mod man;
+pub mod run;
 pub mod serve;
+pub mod status;
+pub mod statusline;
+pub mod tui;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -97,6 +105,13 @@ pub fn run(cli: Cli) -> Result<Exit, CommandError> {
         Command::Config(command) => config::run(explicit, &command),
         Command::Init(args) => init::run(explicit, &args),
         Command::Env(args) => env::run(explicit, &args),
+        Command::Tui(args) => tui::run(explicit, &args),
+        Command::Status(args) => status::run(explicit, &args),
+        Command::Logs(command) => logs::run(explicit, &command),
+        Command::Endpoints(command) => endpoints::run(explicit, &command),
+        Command::Run(args) => run::run(explicit, &args),
+        Command::Statusline(args) => statusline::run(explicit, &args),
+        Command::Man(args) => man::run(&args),
         Command::Completions(args) => completions::run(args.shell),
     }
 }

@@ -8,6 +8,7 @@
 pub mod check;
 pub mod decode;
 pub mod diagnose;
+pub mod edit;
 pub mod file;
 pub mod locate;
 pub mod mask;
@@ -214,6 +215,16 @@ pub fn load_server(explicit: Option<&Path>) -> Result<Server, ConfigError> {
             checker.server(&settings.server)
         }),
         None => Config::built_in().map(|config| config.server),
+    }
+}
+
+/// The `web_admin` section alone, and the file it is from, for commands that talk to a running proxy.
+pub fn load_admin(explicit: Option<&Path>) -> Result<(WebAdmin, Option<PathBuf>), ConfigError> {
+    match locate(explicit, &process_environment)?.file {
+        Some(path) => interpret(&read(&path)?, Some(&path), &process_environment, |checker, settings, file| {
+            (checker.web_admin(&settings.web_admin), file)
+        }),
+        None => Config::built_in().map(|config| (config.web_admin, None)),
     }
 }
 

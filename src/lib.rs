@@ -6,7 +6,7 @@
 //! ```text
 //! L4  main  cli  commands/*        assemble, own the tasks, print, pick the exit code
 //! L3  proxy/*                      bytes of clients
-//! L2  live  logs/*  telemetry      a lock, a file, a subscriber
+//! L2  live  logs/*  client  telemetry   a lock, a file, a socket, a subscriber
 //! L1  config/*  wire/*  clock      text to types | the words on disk | the one clock
 //! L0  domain/*                     values in, values out: no clock, no socket, no file
 //! ```
@@ -35,6 +35,7 @@
 //!   one read brought goes down in one write.
 
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod commands;
 pub mod config;

@@ -5,6 +5,7 @@
 
 pub mod capture;
 pub mod files;
+pub mod store;
 
 mod appender;
 mod encode;
@@ -30,6 +31,7 @@ use self::writer::Writer;
 use crate::config::{self, BodyMode, RequestTypes, Retention};
 use crate::domain::redact::Redactor;
 use crate::domain::secret::Secret;
+use crate::wire::line::RecordLine;
 use crate::wire::record::RequestRecord;
 
 /// How long the end of the program waits for the last lines.
@@ -38,6 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// One finished client request, credentials still in it.
 #[derive(Clone, Default)]
 pub struct Entry {
+    /// Names the request among those under way, for the observer.
+    pub key: u64,
     /// All but `v`, `request` and `response`, which are filled in as it is written.
     pub record: RequestRecord,
     pub request_headers: Arc<HeaderMap>,
@@ -136,8 +140,12 @@ pub struct LogThread {
     ended: Receiver<()>,
 }
 
+/// Told of every finished request by the log's own thread, whatever the files keep: [`Entry::key`], its record with
+/// credentials replaced, and the line that stands for it in memory.
+pub type Observer = Box<dyn FnMut(u64, &RequestRecord, &Arc<RecordLine>) + Send>;
+
 /// Starts the log. A directory that cannot be written to is reported and tried again with every batch.
-pub fn start(settings: Settings, redactor: Redactor) -> (LogHandle, LogThread) {
+pub fn start(settings: Settings, redactor: Redactor, observer: Option<Observer>) -> (LogHandle, LogThread) {
     let shared = Arc::new(Shared {
         rules: RwLock::new(Arc::new(Rules { settings, redactor })),
         queue: Queue::default(),
@@ -145,7 +153,7 @@ pub fn start(settings: Settings, redactor: Redactor) -> (LogHandle, LogThread) {
         stats: Mutex::default(),
     });
     let (end, ended) = channel();
-    let mut writer = Writer::new(Arc::clone(&shared));
+    let mut writer = Writer::new(Arc::clone(&shared), observer);
     let thread = std::thread::Builder::new().name("request-log".to_owned()).spawn(move || {
         writer.run();
         // Disconnects the channel, which is what `finish` waits for; so does a panic.
@@ -248,7 +256,7 @@ mod tests {
     #[test]
     fn the_end_writes_all_that_was_submitted_and_counts_what_comes_later() {
         let folder = tempfile::tempdir().unwrap();
-        let (handle, thread) = start(settings(folder.path(), BodyMode::None), Redactor::default());
+        let (handle, thread) = start(settings(folder.path(), BodyMode::None), Redactor::default(), None);
         (0..3000).for_each(|n| handle.submit(entry(n.to_string())));
         thread.finish();
         let ids: Vec<_> = records(folder.path()).into_iter().map(|record| record.id).collect();
@@ -263,7 +271,7 @@ mod tests {
     #[test]
     fn two_writers_share_a_folder_without_spoiling_a_line() {
         let folder = tempfile::tempdir().unwrap();
-        let writers = [(); 2].map(|()| start(settings(folder.path(), BodyMode::None), Redactor::default()));
+        let writers = [(); 2].map(|()| start(settings(folder.path(), BodyMode::None), Redactor::default(), None));
         std::thread::scope(|scope| {
             for (handle, _) in &writers {
                 scope.spawn(|| (0..2000).for_each(|n| handle.submit(entry(format!("{n}-{}", "x".repeat(500))))));
@@ -280,7 +288,7 @@ mod tests {
     fn after_a_reload_old_secrets_stay_hidden_and_new_modes_count() {
         let folder = tempfile::tempdir().unwrap();
         let redactor = |secret: &str| Redactor::new(&[Secret::new(secret)]);
-        let (handle, thread) = start(settings(folder.path(), BodyMode::None), redactor("old-secret"));
+        let (handle, thread) = start(settings(folder.path(), BodyMode::None), redactor("old-secret"), None);
         handle.reconfigure(settings(folder.path(), BodyMode::Full), &redactor("new-secret"));
         handle.submit(answer(&handle, "old-secret new-secret"));
         thread.finish();
@@ -290,7 +298,7 @@ mod tests {
     #[test]
     fn an_entry_is_not_printed_with_its_credentials() {
         let folder = tempfile::tempdir().unwrap();
-        let (handle, _thread) = start(settings(folder.path(), BodyMode::Full), Redactor::default());
+        let (handle, _thread) = start(settings(folder.path(), BodyMode::Full), Redactor::default(), None);
         let mut entry = answer(&handle, "sk-secret");
         Arc::make_mut(&mut entry.request_headers).insert("x-api-key", http::HeaderValue::from_static("sk-secret"));
         handle.submit(entry.clone());
@@ -301,7 +309,7 @@ mod tests {
     #[test]
     fn captures_keep_enough_to_recognise_what_was_presented() {
         let folder = tempfile::tempdir().unwrap();
-        let (handle, _thread) = start(settings(folder.path(), BodyMode::Truncated), Redactor::default());
+        let (handle, _thread) = start(settings(folder.path(), BodyMode::Truncated), Redactor::default(), None);
         let (_, mut capture) = handle.captures(&[Secret::new("x".repeat(200))]);
         capture.push(&Bytes::from(vec![b'x'; 5000]));
         assert_eq!(capture.finish().held(), 1024 + 600);

@@ -1,4 +1,12 @@
-//! The serde types that leave the process: log files, the admin API and everything that reads them.
-//! Tolerant on purpose: unknown fields are ignored and missing ones have defaults, so a new reader understands an old writer.
+//! The words that leave the process: what the log files, the admin API, the page, the terminal and the commands share.
+//! Readers are tolerant: they do without what is missing and pass over what they do not know, so a new terminal can
+//! watch an old proxy.
 
+pub mod event;
+pub mod filter;
+pub mod line;
+pub mod logs;
+pub mod problem;
 pub mod record;
+pub mod stats;
+pub mod status;

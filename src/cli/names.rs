@@ -20,6 +20,11 @@ pub(super) fn endpoint() -> ArgValueCompleter {
     })
 }
 
+/// For an argument that takes the id of a logged request: the newest ones.
+pub(super) fn log_id() -> ArgValueCompleter {
+    ArgValueCompleter::new(|_: &OsStr| Vec::new())
+}
+
 /// What `--config` says in a line; the shell has expanded nothing in it.
 fn config(line: &[OsString]) -> Option<PathBuf> {
     let mut found = None;

@@ -35,7 +35,7 @@ async fn serve(config: Config) -> Result<Exit, CommandError> {
     let diagnostics = telemetry::init(config.logging.level, use_color(), shared.clone());
     // A panic ends one request; its words go where all others do, past the redactor.
     std::panic::set_hook(Box::new(|panic| tracing::error!("a bug in claude-proxy: {panic}")));
-    let (log, log_thread) = logs::start(Settings::from(&config.logging), redactor.clone());
+    let (log, log_thread) = logs::start(Settings::from(&config.logging), redactor.clone(), None);
     tell_start(&config, address);
 
     let mut reloader = Reloader::new(&config, address, shared, log.clone(), diagnostics);

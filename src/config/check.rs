@@ -59,7 +59,7 @@ impl<'a> Checker<'a> {
         Server { host, port: file.port, auth_token, max_body: file.max_body.0, shutdown_grace: file.shutdown_grace.0 }
     }
 
-    fn web_admin(&mut self, file: &FileWebAdmin) -> WebAdmin {
+    pub fn web_admin(&mut self, file: &FileWebAdmin) -> WebAdmin {
         let host = self.host("web_admin.host", &file.host);
         let auth_token = self.token("web_admin.auth_token", file.auth_token.as_deref());
         if file.enabled {

@@ -506,6 +506,7 @@ mod tests {
             (record.path, record.id, record.error) = (word(0), word(1), Some(word(2)));
             (record.model, record.session, record.attempts[0].detail) = (Some(word(3)), Some(word(4)), Some(word(5)));
             let mut entry = Entry {
+                key: 0,
                 record,
                 request_headers: map.clone().into(),
                 request_body: body(mode, with_secrets(&noise[0])),

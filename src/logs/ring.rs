@@ -1,8 +1,9 @@
 //! The newest records, in memory, as the lines that went to the file.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::wire::line::RecordLine;
 use crate::wire::record::RequestRecord;
 
 const RECORDS: usize = 1000;
@@ -19,25 +20,8 @@ pub struct Ring {
 
 #[derive(Debug, Default)]
 struct Held {
-    slots: VecDeque<Arc<Slot>>,
+    slots: VecDeque<Arc<RecordLine>>,
     bytes: usize,
-}
-
-#[derive(Debug)]
-pub(super) struct Slot {
-    id: Box<str>,
-    line: Box<[u8]>,
-    record: OnceLock<Option<Arc<RequestRecord>>>,
-}
-
-impl Slot {
-    pub(super) fn new(id: &str, line: &[u8]) -> Self {
-        Self { id: id.into(), line: line.into(), record: OnceLock::new() }
-    }
-
-    fn record(&self) -> Option<Arc<RequestRecord>> {
-        self.record.get_or_init(|| serde_json::from_slice(&self.line).ok().map(Arc::new)).clone()
-    }
 }
 
 impl Default for Ring {
@@ -56,14 +40,14 @@ impl Ring {
     }
 
     /// Adds in order, oldest first.
-    pub(super) fn extend(&self, slots: impl IntoIterator<Item = Slot>) {
+    pub(super) fn extend(&self, slots: impl IntoIterator<Item = Arc<RecordLine>>) {
         let mut held = self.lock();
         for slot in slots {
-            held.bytes += slot.line.len();
-            held.slots.push_back(Arc::new(slot));
+            held.bytes += slot.line().len();
+            held.slots.push_back(slot);
             while held.slots.len() > self.records || (held.bytes > self.bytes && held.slots.len() > 1) {
                 if let Some(old) = held.slots.pop_front() {
-                    held.bytes -= old.line.len();
+                    held.bytes -= old.line().len();
                 }
             }
         }
@@ -71,12 +55,12 @@ impl Ring {
 
     /// Newest first.
     pub fn newest(&self, count: usize) -> Vec<Arc<RequestRecord>> {
-        let slots: Vec<Arc<Slot>> = self.lock().slots.iter().rev().take(count).cloned().collect();
+        let slots: Vec<Arc<RecordLine>> = self.lock().slots.iter().rev().take(count).cloned().collect();
         slots.iter().filter_map(|slot| slot.record()).collect()
     }
 
     pub fn get(&self, id: &str) -> Option<Arc<RequestRecord>> {
-        let slot = self.lock().slots.iter().rev().find(|slot| &*slot.id == id).cloned();
+        let slot = self.lock().slots.iter().rev().find(|slot| slot.id() == id).cloned();
         slot?.record()
     }
 }
@@ -85,8 +69,8 @@ impl Ring {
 mod tests {
     use super::*;
 
-    fn slot(id: &str) -> Slot {
-        Slot::new(id, format!("{{\"id\":\"{id}\"}}\n").as_bytes())
+    fn slot(id: &str) -> Arc<RecordLine> {
+        Arc::new(RecordLine::new(id, format!("{{\"id\":\"{id}\"}}\n").as_bytes()))
     }
 
     fn ids(ring: &Ring, count: usize) -> Vec<String> {

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use super::appender::{Appender, FileError, Lost};
 use super::encode::{Encoder, Form};
-use super::ring::Slot;
-use super::{Entry, Rules, Shared, files, retention};
+use super::{Entry, Observer, Rules, Shared, files, retention};
 use crate::clock;
 use crate::config::RequestTypes;
+use crate::wire::line::RecordLine;
 use crate::wire::record::Ending;
 
 /// Lines are written in pieces of about this size.
@@ -28,7 +28,8 @@ pub(super) struct Writer {
     /// Encoded, not yet in the file; and how many records those are.
     lines: Vec<u8>,
     records: u64,
-    slots: Vec<Slot>,
+    slots: Vec<Arc<RecordLine>>,
+    observer: Option<Observer>,
     house: House,
     complained: Option<SystemTime>,
     /// Whether the present trouble was told, so that its end is too.
@@ -44,7 +45,7 @@ struct House {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, observer: Option<Observer>) -> Self {
         let rules = shared.rules();
         Self {
             encoder: Encoder::new(rules.redactor.clone()),
@@ -54,6 +55,7 @@ impl Writer {
             lines: Vec::new(),
             records: 0,
             slots: Vec::new(),
+            observer,
             house: House::default(),
             complained: None,
             told: false,
@@ -109,10 +111,15 @@ impl Writer {
     }
 
     fn encode(&mut self, entry: &mut Entry) {
+        let entry_key = entry.key;
         let line = self.encoder.line(entry);
         let start = self.lines.len();
         line.write(Form::Short, &mut self.lines);
-        self.slots.push(Slot::new(&line.record().id, &self.lines[start..]));
+        let slot = Arc::new(RecordLine::new(&line.record().id, &self.lines[start..]));
+        if let Some(observer) = &mut self.observer {
+            observer(entry_key, line.record(), &slot);
+        }
+        self.slots.push(slot);
         if !keeps(self.rules.settings.types, line.record().ending) {
             self.lines.truncate(start);
             return;
@@ -246,12 +253,15 @@ mod tests {
     }
 
     fn writer(settings: Settings) -> Writer {
-        Writer::new(Arc::new(Shared {
-            rules: RwLock::new(Arc::new(Rules { settings, redactor: Redactor::default() })),
-            queue: Queue::default(),
-            ring: Ring::default(),
-            stats: Mutex::default(),
-        }))
+        Writer::new(
+            Arc::new(Shared {
+                rules: RwLock::new(Arc::new(Rules { settings, redactor: Redactor::default() })),
+                queue: Queue::default(),
+                ring: Ring::default(),
+                stats: Mutex::default(),
+            }),
+            None,
+        )
     }
 
     fn entry(id: &str, ending: Ending) -> Entry {

@@ -209,6 +209,7 @@ impl Trip {
             };
         }
         self.ledgers.log.submit(Entry {
+            key: 0,
             record,
             presented: std::mem::take(&mut self.presented),
             request_headers: Arc::clone(&self.request_headers),

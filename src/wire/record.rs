@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::domain::message::Usage;
@@ -14,7 +15,7 @@ pub use crate::domain::message::Usage;
 pub const RECORD_VERSION: u32 = 1;
 
 /// Whoever fills it in need not mind credentials: they are taken out as it is written.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RequestRecord {
     /// [`RECORD_VERSION`] of the program that wrote it.
@@ -44,6 +45,7 @@ pub struct RequestRecord {
     /// In order; the last one gave the answer, if there was one.
     pub attempts: Vec<AttemptRecord>,
     /// As the answer told it.
+    #[schemars(with = "Option<BTreeMap<String, Option<u64>>>")]
     pub usage: Option<Usage>,
     pub request: Exchanged,
     pub response: Exchanged,
@@ -52,7 +54,7 @@ pub struct RequestRecord {
 }
 
 /// How the request ended for the client.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// The whole answer went down.
@@ -69,7 +71,7 @@ pub enum Ending {
 }
 
 /// One endpoint tried for a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AttemptRecord {
     pub endpoint: String,
@@ -86,7 +88,7 @@ pub struct AttemptRecord {
 }
 
 /// One direction of the exchange: headers and body as the client sent or got them, credentials replaced.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Exchanged {
     /// Lower-case names; repeated ones joined by `, `.

@@ -64,7 +64,7 @@ impl Bench {
         let config = Config::from_text(&text, None, &|_| None).unwrap();
         let mut log_settings = Settings::from(&config.logging);
         log_settings.directory = folder.path().to_owned();
-        let (log, thread) = logs::start(log_settings, Redactor::new(&config.secrets()));
+        let (log, thread) = logs::start(log_settings, Redactor::new(&config.secrets()), None);
         let ends = HashMap::from([("a".to_owned(), Scripted::new(a)), ("b".to_owned(), Scripted::new(b))]);
         let scripts = ends.clone();
         let make: MakeExchange = Box::new(move |spec| Ok(Arc::new(scripts[&spec.name].clone()) as Arc<dyn Exchange>));
