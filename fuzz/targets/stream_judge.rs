@@ -1,0 +1,38 @@
+//! However an upstream's bytes are split, the judge says the same and lets the same bytes through, none but the original ones.
+#![no_main]
+
+use bytes::Bytes;
+use claude_proxy::proxy::judge::{End, StreamJudge};
+use libfuzzer_sys::fuzz_target;
+
+/// What went down, and how it ended: whole, with an error of the stream's own, or broken.
+fn judge(pieces: &[&[u8]]) -> (Vec<u8>, u8, bool) {
+    let mut judge = StreamJudge::default();
+    let mut down = Vec::new();
+    for piece in pieces {
+        let fed = judge.feed(Bytes::copy_from_slice(piece));
+        down.extend_from_slice(&fed.released);
+        if let Some(end) = fed.end {
+            return (down, kind(&end), judge.is_committed());
+        }
+    }
+    let committed = judge.is_committed();
+    let end = judge.finish(None);
+    (down, kind(&end), committed)
+}
+
+fn kind(end: &End) -> u8 {
+    match end {
+        End::Whole(_) => 0,
+        End::Error(_) => 1,
+        End::Broken { .. } => 2,
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&step, stream)) = data.split_first() else { return };
+    let whole = judge(&[stream]);
+    let pieces: Vec<&[u8]> = stream.chunks(usize::from(step % 17) + 1).collect();
+    assert_eq!(judge(&pieces), whole);
+    assert!(stream.starts_with(&whole.0) || whole.0.len() <= stream.len());
+});
