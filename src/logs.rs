@@ -13,6 +13,7 @@ mod index;
 mod indexing;
 mod json;
 mod lean;
+mod merged;
 mod position;
 mod queue;
 mod retention;
@@ -34,6 +35,7 @@ pub use self::ring::Ring;
 
 use self::capture::{Capture, Captured};
 use self::queue::Queue;
+use self::store::LogStore;
 use self::writer::Writer;
 use crate::config::{self, BodyMode, RequestTypes, Retention};
 use crate::domain::redact::Redactor;
@@ -124,6 +126,8 @@ struct Shared {
     ring: Ring,
     /// `dropped` here counts what the disk refused.
     stats: Mutex<LogStats>,
+    /// Reads the directory that is in force; opened when somebody asks.
+    store: Mutex<Option<LogStore>>,
 }
 
 impl Shared {
@@ -158,6 +162,7 @@ pub fn start(settings: Settings, redactor: Redactor, observer: Option<Observer>)
         queue: Queue::default(),
         ring: Ring::default(),
         stats: Mutex::default(),
+        store: Mutex::default(),
     });
     let (end, ended) = channel();
     let mut writer = Writer::new(Arc::clone(&shared), observer);

@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn blocks_are_whole_lines_in_both_directions() {
-        let lines: String = (0..60_000).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+        let lines = (0..60_000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<Vec<_>>().concat();
         let long = format!("a\n{}\nb\n{}\nc\n", "x".repeat(3 << 20), "y".repeat(200_000));
         for text in [lines.as_str(), &long, "", "\n", "one\n", "\n\n\n"] {
             assert_eq!(backwards(text, 0, text.len() as u64), text);

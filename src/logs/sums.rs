@@ -223,8 +223,8 @@ mod tests {
         Facts { time, ending, endpoint: Some("a"), model: Some("m"), ..Facts::default() }
     }
 
-    fn tried(attempts: &[(&str, Option<&str>)]) -> Option<Vec<(String, Option<String>)>> {
-        Some(attempts.iter().map(|(name, fault)| ((*name).to_owned(), fault.map(ToOwned::to_owned))).collect())
+    fn tried(attempts: &[(&str, Option<&str>)]) -> Vec<(String, Option<String>)> {
+        attempts.iter().map(|(name, fault)| ((*name).to_owned(), fault.map(ToOwned::to_owned))).collect()
     }
 
     #[test]
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn attempts_are_the_endpoints_and_failovers_the_requests() {
         let mut sums = sums(10, 10);
-        let with = |ending, attempts| Facts { attempts, ..facts(0, ending) };
+        let with = |ending, attempts| Facts { attempts: Some(attempts), ..facts(0, ending) };
         sums.add(&with(Ending::Complete, tried(&[("a", Some("limited")), ("b", None)])));
         sums.add(&with(Ending::Failed, tried(&[("a", Some("limited")), ("b", Some("connect"))])));
         sums.add(&with(Ending::RelayedError, tried(&[("a", Some("refused"))])));
