@@ -5,6 +5,7 @@
 
 pub mod capture;
 pub mod files;
+pub mod follow;
 pub mod store;
 
 mod appender;
