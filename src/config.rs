@@ -228,6 +228,16 @@ pub fn load_admin(explicit: Option<&Path>) -> Result<(WebAdmin, Option<PathBuf>)
     }
 }
 
+/// The `logging` section alone, for commands that read the log: it may be read where no key is set.
+pub fn load_logging(explicit: Option<&Path>) -> Result<Logging, ConfigError> {
+    match locate(explicit, &process_environment)?.file {
+        Some(path) => interpret(&read(&path)?, Some(&path), &process_environment, |checker, settings, _| {
+            checker.logging(&settings.logging)
+        }),
+        None => Config::built_in().map(|config| config.logging),
+    }
+}
+
 /// Settings as YAML.
 pub fn to_yaml(settings: &FileConfig) -> Result<String, String> {
     tree::to_yaml(settings)

@@ -5,14 +5,23 @@
 
 pub mod capture;
 pub mod files;
+pub mod follow;
 pub mod store;
 
 mod appender;
 mod encode;
+mod index;
+mod indexing;
 mod json;
+mod lean;
+mod merged;
+mod position;
 mod queue;
 mod retention;
 mod ring;
+mod search;
+mod source;
+mod sums;
 mod writer;
 
 use std::fmt;
@@ -27,6 +36,7 @@ pub use self::ring::Ring;
 
 use self::capture::{Capture, Captured};
 use self::queue::Queue;
+use self::store::LogStore;
 use self::writer::Writer;
 use crate::config::{self, BodyMode, RequestTypes, Retention};
 use crate::domain::redact::Redactor;
@@ -117,6 +127,8 @@ struct Shared {
     ring: Ring,
     /// `dropped` here counts what the disk refused.
     stats: Mutex<LogStats>,
+    /// Reads the directory that is in force; opened when somebody asks.
+    store: Mutex<Option<LogStore>>,
 }
 
 impl Shared {
@@ -151,6 +163,7 @@ pub fn start(settings: Settings, redactor: Redactor, observer: Option<Observer>)
         queue: Queue::default(),
         ring: Ring::default(),
         stats: Mutex::default(),
+        store: Mutex::default(),
     });
     let (end, ended) = channel();
     let mut writer = Writer::new(Arc::clone(&shared), observer);

@@ -68,7 +68,7 @@ impl<'a> Checker<'a> {
         WebAdmin { enabled: file.enabled, host, port: file.port, auth_token }
     }
 
-    fn logging(&mut self, file: &FileLogging) -> Logging {
+    pub(super) fn logging(&mut self, file: &FileLogging) -> Logging {
         let directory = self.text("logging.log_directory", &file.log_directory);
         if directory.as_deref() == Some("") {
             self.refuse("logging.log_directory", "is empty", "expected a folder");

@@ -59,6 +59,11 @@ impl Ring {
         slots.iter().filter_map(|slot| slot.record()).collect()
     }
 
+    /// All of them as lines, newest first.
+    pub(super) fn lines(&self) -> Vec<Arc<RecordLine>> {
+        self.lock().slots.iter().rev().cloned().collect()
+    }
+
     pub fn get(&self, id: &str) -> Option<Arc<RequestRecord>> {
         let slot = self.lock().slots.iter().rev().find(|slot| slot.id() == id).cloned();
         slot?.record()

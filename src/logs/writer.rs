@@ -29,6 +29,8 @@ pub(super) struct Writer {
     lines: Vec<u8>,
     records: u64,
     slots: Vec<Arc<RecordLine>>,
+    /// Those of the records in `lines`, in their order.
+    filing: Vec<Arc<RecordLine>>,
     observer: Option<Observer>,
     house: House,
     complained: Option<SystemTime>,
@@ -55,6 +57,7 @@ impl Writer {
             lines: Vec::new(),
             records: 0,
             slots: Vec::new(),
+            filing: Vec::new(),
             observer,
             house: House::default(),
             complained: None,
@@ -119,11 +122,12 @@ impl Writer {
         if let Some(observer) = &mut self.observer {
             observer(entry_key, line.record(), &slot);
         }
-        self.slots.push(slot);
+        self.slots.push(Arc::clone(&slot));
         if !keeps(self.rules.settings.types, line.record().ending) {
             self.lines.truncate(start);
             return;
         }
+        self.filing.push(slot);
         if line.has_more() {
             self.lines.truncate(start);
             line.write(Form::Whole, &mut self.lines);
@@ -150,6 +154,9 @@ impl Writer {
                 self.records.saturating_sub(records as u64)
             }
         };
+        for (slot, _) in self.filing.drain(..).zip(0..written) {
+            slot.set_filed();
+        }
         if written > 0 {
             let mut stats = self.shared.stats();
             stats.written += written;
@@ -259,6 +266,7 @@ mod tests {
                 queue: Queue::default(),
                 ring: Ring::default(),
                 stats: Mutex::default(),
+                store: Mutex::default(),
             }),
             None,
         )
