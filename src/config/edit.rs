@@ -62,6 +62,7 @@ pub struct EndpointChange {
 }
 
 /// `null` is present, and means none.
+#[expect(clippy::option_option, reason = "a key may be left as it is, taken out, or set")]
 fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
@@ -217,6 +218,16 @@ pub fn references(text: &str) -> Vec<(String, String)> {
         _ => None,
     };
     steps::endpoints(&root).iter().filter_map(reference).collect()
+}
+
+/// The names of the endpoints in a text, which need not be usable otherwise.
+pub fn names(text: &str) -> Vec<String> {
+    let root = tree::parse(text.trim_start_matches('\u{feff}')).unwrap_or(Node::Null);
+    let name = |endpoint: &Node| match steps::get(endpoint, "name") {
+        Some(Node::Text(name)) => Some(name.clone()),
+        _ => None,
+    };
+    steps::endpoints(&root).iter().filter_map(name).collect()
 }
 
 /// The settings of a file, and the variables that it needs and this process does not have; a stopgap stands for those.

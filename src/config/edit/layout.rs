@@ -1,6 +1,7 @@
 //! Where in the text the endpoints stand: each list, entry, key and value by its first and last byte. Starts are the
 //! YAML parser's own positions, ends are read off the text; what is misread here is caught by the reading after the edit.
 
+use super::super::mask::quoted_length;
 use super::super::tree::{self, Node, Place};
 
 pub(super) type Span = std::ops::Range<usize>;
@@ -188,6 +189,11 @@ pub(super) fn comment_indent(line: &str) -> Option<usize> {
     bare.starts_with('#').then(|| line.len() - bare.len())
 }
 
+/// Whether a comment holds the first line of a list's entry.
+pub(super) fn is_item(comment: &str) -> bool {
+    comment.trim_start_matches([' ', '#']).starts_with("- ")
+}
+
 /// Where the last line before `limit` ends that is neither blank nor a comment; at least the line of `from`.
 fn content_end(text: &str, from: usize, limit: usize) -> usize {
     let own = line_end(text, from);
@@ -200,12 +206,13 @@ fn content_end(text: &str, from: usize, limit: usize) -> usize {
     further.filter(filled).last().map_or(own, |span| span.end)
 }
 
-/// Further comment lines that are indented deeper than `column`: they belong to what ends at `end`.
+/// Further comment lines that are indented deeper than `column`: they belong to what ends at `end`, but for endpoints
+/// that are commented out.
 pub(super) fn with_own_comments(text: &str, end: usize, limit: usize, column: usize) -> usize {
     let mut own = end;
     for span in lines(text, end).skip(1).take_while(|span| span.start < limit) {
         match comment_indent(&text[span.clone()]) {
-            Some(indent) if indent > column => own = span.end,
+            Some(indent) if indent > column && !is_item(&text[span.clone()]) => own = span.end,
             None if is_blank(&text[span.clone()]) => {}
             _ => break,
         }
@@ -242,20 +249,6 @@ fn scalar_end(text: &str, at: usize, flow: bool) -> usize {
         Some(quote @ ('"' | '\'')) => at + quoted_length(rest, quote),
         _ => at + plain_length(rest, flow),
     }
-}
-
-fn quoted_length(rest: &str, quote: char) -> usize {
-    let mut letters = rest.char_indices().skip(1).peekable();
-    while let Some((at, letter)) = letters.next() {
-        if letter == '\\' && quote == '"' {
-            letters.next();
-        } else if letter == quote && quote == '\'' && letters.peek().is_some_and(|(_, next)| *next == '\'') {
-            letters.next();
-        } else if letter == quote {
-            return at + 1;
-        }
-    }
-    rest.len()
 }
 
 fn plain_length(rest: &str, flow: bool) -> usize {

@@ -14,14 +14,14 @@ fn kept(runs: &[(i64, usize)]) -> Option<Vec<usize>> {
     // What is left of a priority when the runs before it have one each.
     let room = |at: usize| i128::from(runs[at].0) - i128::try_from(at).unwrap_or(i128::MAX);
     let mut best: Vec<((usize, bool), Option<usize>)> = Vec::new();
-    for at in 0..runs.len() {
+    for (at, (_, length)) in runs.iter().enumerate() {
         let joins = (0..at).filter(|before| room(*before) <= room(at)).max_by_key(|before| best[*before].0);
         let alone = ((0, room(at) >= 1), None);
         let ((count, positive), before) = match joins {
             Some(before) if best[before].0 > alone.0 => (best[before].0, Some(before)),
             _ => alone,
         };
-        best.push(((count + runs[at].1, positive), before));
+        best.push(((count + length, positive), before));
     }
     let mut at = (0..best.len()).max_by_key(|at| best[*at].0);
     let mut kept = Vec::new();

@@ -221,8 +221,7 @@ fn comments_above(text: &str, at: usize) -> usize {
     }
     let is_setting = |line: &str| {
         let bare = line.trim_start_matches([' ', '#']);
-        bare.starts_with("- ")
-            || KEYS.iter().any(|key| bare.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')))
+        layout::is_item(line) || KEYS.iter().any(|key| bare.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')))
     };
     if text[start..own].lines().any(is_setting) { own } else { start }
 }

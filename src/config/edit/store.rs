@@ -21,7 +21,7 @@ pub(super) struct Held {
     target: PathBuf,
     folder: PathBuf,
     /// `None`: this file system has no locks; the look before the rename has to do.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 /// # Errors
@@ -32,7 +32,7 @@ pub(super) fn hold(path: &Path) -> Result<Held, EditError> {
     let lock = lock(&folder)?;
     // It may have been replaced by another link while we waited.
     let target = fs::canonicalize(path).map_err(|error| cannot("read", path, &error))?;
-    Ok(Held { path: path.to_path_buf(), target, folder, _lock: lock })
+    Ok(Held { path: path.to_path_buf(), target, folder, lock })
 }
 
 fn lock(folder: &Path) -> Result<Option<File>, EditError> {
@@ -76,7 +76,7 @@ impl Held {
 
     /// What a killed program left behind; without a lock it may be in use.
     fn sweep(&self) {
-        let Some(name) = self.target.file_name().filter(|_| self._lock.is_some()) else { return };
+        let Some(name) = self.target.file_name().filter(|_| self.lock.is_some()) else { return };
         let start = format!(".{}.", name.to_string_lossy());
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let found = entry.file_name().to_string_lossy().into_owned();

@@ -121,7 +121,9 @@ fn changes_side_by_side_are_all_there() {
         assert!(seen.starts_with(TEXT) && seen.ends_with('\n'), "{seen}");
         assert!(Config::from_text(&seen, Some(&path), &process_environment).is_ok(), "{seen}");
     }
-    writers.into_iter().for_each(|writer| writer.join().unwrap().unwrap());
+    for writer in writers {
+        writer.join().unwrap().unwrap();
+    }
     let config = Config::load(Some(&path)).unwrap();
     assert_eq!(config.endpoints.len(), 9);
     assert_eq!(names(folder.path()), ["config.yaml"]);
