@@ -268,13 +268,13 @@ pub struct EndpointTestArgs {
     pub json: bool,
 }
 
-/// The keys of an endpoint as flags. An empty value takes an optional key out.
+/// The keys of an endpoint as flags. An empty value takes an optional key out, but for `--path-prefix`.
 #[derive(Debug, Args)]
 pub struct EndpointKeys {
     /// The address, without /v1
     #[arg(long, value_hint = ValueHint::Url)]
     pub url: Option<String>,
-    /// What stands where the client wrote /v1
+    /// What stands where the client wrote /v1; '' = nothing
     #[arg(long, value_name = "PATH")]
     pub path_prefix: Option<String>,
     /// How requests to it authenticate

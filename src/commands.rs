@@ -13,6 +13,7 @@ pub mod run;
 pub mod serve;
 pub mod status;
 pub mod statusline;
+pub mod table;
 pub mod tui;
 
 use std::io::{self, Write};

@@ -9,6 +9,7 @@ mod cli;
 mod clients;
 mod config;
 mod decoding;
+mod endpoints_command;
 mod examples;
 mod exhausted;
 mod failover;

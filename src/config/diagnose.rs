@@ -232,16 +232,18 @@ pub fn one_of(words: &[&str]) -> String {
     }
 }
 
+/// How much two words are alike, from 0 to 1; dashes, spaces and case count little.
+pub fn likeness(written: &str, known: &str) -> f64 {
+    let flat = |word: &str| word.to_lowercase().replace(['-', ' ', '.'], "_");
+    let (written, known) = (flat(written), flat(known));
+    let plain = strsim::normalized_damerau_levenshtein(&written, &known);
+    let squeezed = strsim::normalized_damerau_levenshtein(&written.replace('_', ""), &known.replace('_', ""));
+    plain.max(squeezed)
+}
+
 /// The known word that was probably meant.
 pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
-    let flat = |word: &str| word.to_lowercase().replace(['-', ' ', '.'], "_");
-    let written = flat(written);
-    let likeness = |word: &str| {
-        let plain = strsim::normalized_damerau_levenshtein(&written, word);
-        let squeezed = strsim::normalized_damerau_levenshtein(&written.replace('_', ""), &word.replace('_', ""));
-        plain.max(squeezed)
-    };
-    let scored = known.iter().map(|word| (likeness(word), *word)).filter(|(score, _)| *score > 0.5);
+    let scored = known.iter().map(|word| (likeness(written, word), *word)).filter(|(score, _)| *score > 0.5);
     scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word)
 }
 

@@ -168,25 +168,37 @@ pub fn tokens(line: &str) -> Vec<Token> {
 
 /// How many bytes the scalar at the start of `rest` has on this line.
 fn scalar_length(rest: &str, flow: bool) -> usize {
-    let mut before = ' ';
     let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
+    if let Some(length) = quote.map(|quote| quoted_length(rest, quote)) {
+        return if length == rest.len() { rest.trim_end().len() } else { length };
+    }
+    let mut before = ' ';
     for (at, c) in rest.char_indices() {
         let next = rest[at + c.len_utf8()..].chars().next();
-        let ends = match quote {
-            Some(quote) if at > 0 && c == quote && before != '\\' => return at + 1,
-            Some(_) => false,
-            None => {
-                c == ':' && next.is_none_or(char::is_whitespace)
-                    || c == '#' && before.is_whitespace()
-                    || flow && matches!(c, ',' | '[' | ']' | '{' | '}')
-            }
-        };
+        let ends = c == ':' && next.is_none_or(char::is_whitespace)
+            || c == '#' && before.is_whitespace()
+            || flow && matches!(c, ',' | '[' | ']' | '{' | '}');
         if ends {
             return rest[..at].trim_end().len().max(1);
         }
         before = c;
     }
     rest.trim_end().len()
+}
+
+/// How many bytes the quoted scalar at the start of `rest` has; all of them when the quote is not closed.
+pub fn quoted_length(rest: &str, quote: char) -> usize {
+    let mut letters = rest.char_indices().skip(1).peekable();
+    while let Some((at, letter)) = letters.next() {
+        let doubled = quote == '\'' && letters.peek().is_some_and(|(_, next)| *next == '\'');
+        let escapes = if quote == '"' { letter == '\\' } else { letter == quote && doubled };
+        if escapes {
+            letters.next();
+        } else if letter == quote {
+            return at + 1;
+        }
+    }
+    rest.len()
 }
 
 /// The line as it may be shown, and where byte `at` of the line stands in it: start and length in bytes of the text.
@@ -252,6 +264,9 @@ mod tests {
             ("# auth_value: hunter2", ""),
             ("  \"auth_value\":hunter2", "  \"auth_value\":***"),
             ("{auth_value: it's hunter2, port: 1}", "{auth_value: ***, port: 1}"),
+            (r#"{name: "*\\", auth_value: "hunter2{"}"#, r#"{name: ***, auth_value: ***}"#),
+            (r#"{auth_value: "a\" b: hunter2", port: 1}"#, "{auth_value: ***, port: 1}"),
+            (r"{name: 'a\', auth_value: 'it''s hunter2'}", "{name: ***, auth_value: ***}"),
         ] {
             assert_eq!(shown(line), expected);
         }

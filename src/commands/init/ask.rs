@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::super::CommandError;
 
 /// The answer as typed, or the default for none.
-pub(super) fn ask(question: &str, default: &str) -> Result<String, CommandError> {
+pub(in crate::commands) fn ask(question: &str, default: &str) -> Result<String, CommandError> {
     prompt(question, default)?;
     let mut line = String::new();
     if io::stdin().lock().read_line(&mut line)? == 0 {
@@ -20,7 +20,7 @@ pub(super) fn ask(question: &str, default: &str) -> Result<String, CommandError>
 }
 
 /// Like [`ask`], for a credential: nothing of it appears on the screen.
-pub(super) fn ask_hidden(question: &str, default: &str) -> Result<String, CommandError> {
+pub(in crate::commands) fn ask_hidden(question: &str, default: &str) -> Result<String, CommandError> {
     prompt(&format!("{question} (not shown)"), default)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let typed = runtime.block_on(read_hidden());
@@ -30,7 +30,8 @@ pub(super) fn ask_hidden(question: &str, default: &str) -> Result<String, Comman
 
 fn prompt(question: &str, default: &str) -> Result<(), CommandError> {
     let mut terminal = anstream::stderr();
-    write!(terminal, "{question} [{default}]: ")?;
+    let shown = if default.is_empty() { String::new() } else { format!(" [{default}]") };
+    write!(terminal, "{question}{shown}: ")?;
     terminal.flush()?;
     Ok(())
 }
@@ -41,7 +42,7 @@ fn or_default(line: &str, default: &str) -> String {
 }
 
 fn cancelled() -> CommandError {
-    CommandError::failed("cancelled", "nothing was written", "run `claude-proxy init` again")
+    CommandError::failed("cancelled", "nothing was written", "run the command again")
 }
 
 /// The terminal is as it was when this is dropped.
