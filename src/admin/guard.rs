@@ -115,9 +115,10 @@ fn same_origin(headers: &HeaderMap, host: &Authority) -> Result<(), Refusal> {
     };
     for origin in headers.get_all(header::ORIGIN) {
         let own = origin.to_str().is_ok_and(|origin| {
-            origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")).is_some_and(|origin| {
-                origin.eq_ignore_ascii_case(host.as_str())
-            })
+            origin
+                .strip_prefix("http://")
+                .or_else(|| origin.strip_prefix("https://"))
+                .is_some_and(|origin| origin.eq_ignore_ascii_case(host.as_str()))
         });
         if !own {
             return foreign("Origin");

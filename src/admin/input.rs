@@ -2,7 +2,7 @@
 //! with a value: values may be keys.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use http::HeaderMap;
 use http::header;
 use http::request::Parts;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::answer::{Outcome, Refusal};
+use crate::domain::endpoint::percent_decoded;
 
 /// A body that must be there.
 pub struct Input<T>(pub T);
@@ -67,7 +68,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
             // The innermost one says what is wrong; those around it say only that something is.
             let innermost = std::iter::successors(Some(error), |error| error.source()).last();
             let why = without_value(&innermost.map(ToString::to_string).unwrap_or_default());
-            Refusal::bad_request("bad_query", format!("the query is wrong: {why}")).hint("GET /api/openapi.json lists what can be asked")
+            Refusal::bad_request("bad_query", format!("the query is wrong: {why}"))
+                .hint("GET /api/openapi.json lists what can be asked")
         };
         Query::try_from_uri(&parts.uri).map(|Query(asked)| Self(asked)).map_err(|error| refuse(&error))
     }
@@ -76,9 +78,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Outcome<Self> {
-        let path = Path::<String>::from_request_parts(parts, state).await;
-        path.map(|Path(name)| Self(name)).map_err(|_| Refusal::bad_request("bad_path", "the name in the path is no text"))
+    /// The third part of the path, in every route that names something.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Outcome<Self> {
+        let name = parts.uri.path().split('/').nth(3).map(percent_decoded).filter(|name| !name.is_empty());
+        name.map(Self).ok_or_else(|| Refusal::not_found("the path names nothing"))
     }
 }
 
@@ -149,7 +152,11 @@ mod tests {
             ("", "EOF", None),
             ("[]", "no JSON object", None),
             (r#"{"priority":"sk-secret"}"#, "priority: invalid type: string, expected i64", Some("priority")),
-            (r#"{"name":"a","auth_value":918273645}"#, "auth_value: invalid type: integer, expected", Some("auth_value")),
+            (
+                r#"{"name":"a","auth_value":918273645}"#,
+                "auth_value: invalid type: integer, expected",
+                Some("auth_value"),
+            ),
             (r#"{"auth_valeu":"sk-secret"}"#, "unknown field `auth_valeu`, expected one of", Some("auth_valeu")),
         ] {
             let (said, at) = refused(body);
@@ -162,7 +169,8 @@ mod tests {
 
     #[test]
     fn a_revision_may_stand_in_a_header() {
-        let with = |value: &'static str| HeaderMap::from_iter([(header::IF_MATCH, http::HeaderValue::from_static(value))]);
+        let with =
+            |value: &'static str| HeaderMap::from_iter([(header::IF_MATCH, http::HeaderValue::from_static(value))]);
         assert_eq!(revision(&with("\"abc\""), None).as_deref(), Some("abc"));
         assert_eq!(revision(&with("abc"), Some("own".into())).as_deref(), Some("own"));
         assert_eq!(revision(&with("*"), None), None);

@@ -12,13 +12,13 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Shared;
 use super::answer::{Outcome, Refusal, Told};
 use super::input::Input;
+use super::state::Shared;
 use crate::clock;
 use crate::domain::secret::Secret;
 
-const COOKIE: &str = "claude_proxy_session";
+pub const COOKIE: &str = "claude_proxy_session";
 /// The oldest one is forgotten when there are more.
 const MOST: usize = 64;
 const LASTS: Duration = Duration::from_hours(7 * 24);

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -20,13 +19,15 @@ use crate::config::Config;
 use crate::domain::endpoint::EndpointSpec;
 use crate::domain::redact::Redactor;
 use crate::live::Live;
-use crate::logs::LogHandle;
 use crate::logs::store::LogStore;
+use crate::logs::{LogHandle, files};
 use crate::traffic::Traffic;
 use crate::wire::status::{ConfigStanding, Refusal as Refused, TestView};
 
 /// Searches that may run at a time: each keeps a core and the disk busy.
 const SEARCHES: usize = 4;
+/// The folder is listed at most so often.
+const LOG_SIZE_KEPT: Duration = Duration::from_secs(5);
 
 /// The settings in force and what became of the last attempt to change them; replaced as a whole.
 #[derive(Clone, Debug)]
@@ -57,7 +58,7 @@ pub struct Parts {
     pub standing: watch::Receiver<Arc<Standing>>,
     pub orders: mpsc::Sender<Order>,
     /// Requests that were turned away at the proxy's door.
-    pub refused: Arc<AtomicU64>,
+    pub refused: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Where clients connect.
     pub listen: SocketAddr,
     pub started: (Instant, SystemTime),
@@ -73,11 +74,12 @@ pub struct State {
     pub feed: Feed,
     pub assets: Assets,
     pub calendar: Calendar,
-    pub searches: Semaphore,
+    pub searches: Arc<Semaphore>,
     /// One change of the file at a time, until it is in force.
     pub editing: tokio::sync::Mutex<()>,
     pub stop: watch::Receiver<super::Stop>,
     store: Mutex<Option<(PathBuf, LogStore)>>,
+    log_size: Mutex<Option<(Instant, u64)>>,
 }
 
 pub type Shared = Arc<State>;
@@ -93,10 +95,11 @@ impl State {
             feed: Feed::default(),
             assets: Assets::default(),
             calendar,
-            searches: Semaphore::new(SEARCHES),
+            searches: Arc::new(Semaphore::new(SEARCHES)),
             editing: tokio::sync::Mutex::default(),
             stop,
             store: Mutex::default(),
+            log_size: Mutex::default(),
         })
     }
 
@@ -105,7 +108,7 @@ impl State {
     }
 
     pub fn refused(&self) -> u64 {
-        self.parts.refused.load(Ordering::Relaxed)
+        (self.parts.refused)()
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -122,6 +125,20 @@ impl State {
                 let store = LogStore::open(&directory);
                 *held = Some((directory, store.clone()));
                 store
+            }
+        }
+    }
+
+    /// Bytes of all log files together, as of a few seconds ago.
+    pub fn log_size(&self, directory: &Path) -> u64 {
+        let now = clock::now();
+        let mut held = self.log_size.lock().unwrap_or_else(PoisonError::into_inner);
+        match *held {
+            Some((at, size)) if now.saturating_duration_since(at) < LOG_SIZE_KEPT => size,
+            _ => {
+                let size = files::list(directory).unwrap_or_default().iter().map(|file| file.size).sum();
+                *held = Some((now, size));
+                size
             }
         }
     }

@@ -1,6 +1,5 @@
 //! The program and its endpoints as views.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
@@ -14,7 +13,6 @@ use crate::domain::endpoint::{Auth, HttpVersion};
 use crate::domain::health;
 use crate::domain::pool::Slot;
 use crate::domain::secret::Secret;
-use crate::logs::files;
 use crate::wire::status::{EndpointCounts, EndpointList, EndpointView, LogStanding, StatusView, Totals};
 
 /// Requests under way that are shown one by one.
@@ -196,12 +194,6 @@ fn log_standing(admin: &State, standing: &Standing) -> LogStanding {
     }
 }
 
-/// Bytes of all log files together.
-pub fn folder_size(directory: &std::path::Path) -> u64 {
-    let sizes = files::list(directory).unwrap_or_default();
-    sizes.iter().filter_map(|file| std::fs::metadata(&file.path).ok()).map(|metadata| metadata.len()).sum()
-}
-
 /// As Linux tells it.
 pub fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -210,9 +202,8 @@ pub fn resident_bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// How many of the endpoints' names have each value, for whoever must count them by name.
-pub fn states(admin: &State) -> BTreeMap<String, &'static str> {
+/// Every endpoint's name and state word, in the file's order.
+pub fn states(admin: &State) -> Vec<(String, &'static str)> {
     let now = clock::now();
-    admin.parts.live.settle();
     admin.parts.live.view().iter().map(|slot| (slot.spec.name.clone(), state_word(slot, now))).collect()
 }
