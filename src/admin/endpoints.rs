@@ -14,7 +14,7 @@ use super::candidate;
 use super::input::{Asked, Input, MaybeInput, Named, Revision, revision};
 use super::state::{Order, Shared, Standing};
 use super::status::endpoint_named;
-use crate::config::edit::{self, Edit, EditError, EndpointChange, Prepared};
+use crate::config::edit::{self, Edit, EditError, EndpointChange, Prepared, Unset};
 use crate::domain::secret::Secret;
 use crate::wire::status::{ChangeView, EndpointOrder, EndpointView, TestView};
 
@@ -217,6 +217,9 @@ impl Change {
             let revision = self.revision.as_deref();
             match (&self.edit, mode) {
                 (Edit::Add(endpoint), Mode::Apply) if target.is_new => edit::create(&target.path, endpoint),
+                (Edit::Add(endpoint), Mode::Rehearse) if target.is_new => {
+                    edit::prepare_first(&target.path, endpoint, Unset::Refused)
+                }
                 (_, Mode::Apply) => edit::apply(&target.path, &self.edit, revision),
                 (_, Mode::Rehearse) => edit::prepare(&target.path, &self.edit, revision),
             }

@@ -309,6 +309,7 @@ impl http_body::Body for Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::event::Missed;
 
     #[test]
     fn an_event_is_three_lines() {

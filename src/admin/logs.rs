@@ -16,6 +16,7 @@ use super::answer::{Outcome, Refusal, Told, typed};
 use super::events::Pieces;
 use super::input::{Asked, Named};
 use super::state::Shared;
+use super::when;
 use crate::clock;
 use crate::logs::store::{LogStore, Query};
 use crate::wire::filter::{Filter, FilterError};
@@ -171,9 +172,36 @@ fn detail(text: Option<&str>) -> Outcome<Detail> {
 fn filter(asked: &LogsQuery) -> Outcome<Filter> {
     let now = clock::wall();
     let parse = |field: &str, text: &str| Filter::parse(text, now).map_err(|error| refused(field, error));
-    let q = asked.q.as_deref().unwrap_or_default();
-    let filter = parse("q", q)?;
-    Ok(filter)
+    let mut filter = parse("q", asked.q.as_deref().unwrap_or_default())?;
+    let is = |field: &str, value: &str| format!("{field}:{}", quoted(value));
+    for (field, value, term) in [
+        ("endpoint", &asked.endpoint, is as fn(&str, &str) -> String),
+        ("model", &asked.model, is),
+        ("session", &asked.session, is),
+        ("ending", &asked.ending, is),
+        ("status", &asked.status, compared),
+    ] {
+        if let Some(value) = value {
+            filter = filter.and(parse(field, &term(field, value))?);
+        }
+    }
+    let moment = |field, text: &Option<String>| text.as_deref().map(|text| when::moment(field, text, now)).transpose();
+    let (from, to) = (moment("from", &asked.from)?, moment("to", &asked.to)?);
+    Ok(filter.and(Filter::between(from, to)))
+}
+
+fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// `429`, or with an operator of its own.
+fn compared(field: &str, value: &str) -> String {
+    let value = value.trim();
+    if value.starts_with(['<', '>', '=', '!']) {
+        format!("{field}{value}")
+    } else {
+        format!("{field}:{}", quoted(value))
+    }
 }
 
 fn refused(field: &str, error: FilterError) -> Refusal {
@@ -190,4 +218,66 @@ fn crashed() -> Refusal {
 
 fn unreadable(error: &std::io::Error) -> Refusal {
     Refusal::internal(format!("the log cannot be read: {error}")).hint("check the permissions of logging.log_directory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(query: &str) -> LogsQuery {
+        axum::extract::Query::try_from_uri(&format!("/?{query}").parse().unwrap()).unwrap().0
+    }
+
+    fn record(status: u16, endpoint: &str) -> RequestRecord {
+        let (time, model) = ("2026-03-09T12:00:00.000+00:00".into(), Some("claude-opus-4".into()));
+        let (endpoint, session) = (Some(endpoint.into()), Some("s\"1".into()));
+        RequestRecord { status, endpoint, time, model, session, ..RequestRecord::default() }
+    }
+
+    #[test]
+    fn every_member_of_the_query_narrows() {
+        let own = record(429, "a b");
+        for (query, fits) in [
+            ("", true),
+            ("status=429", true),
+            ("status=4xx", true),
+            ("status=%3E%3D400", true),
+            ("status=%3E=430", false),
+            ("status=200", false),
+            ("endpoint=a%20b", true),
+            ("endpoint=a", false),
+            ("model=claude-opus-4", true),
+            ("model=claude-sonnet-4", false),
+            ("session=s%221", true),
+            ("session=s", false),
+            ("ending=failed", true),
+            ("ending=complete", false),
+            ("from=2026-03-09T11:59:00Z&to=2026-03-09T12:01:00Z", true),
+            ("from=2026-03-09T12:01:00Z", false),
+            ("to=2026-03-09T11:00:00Z", false),
+            ("q=status:429%20endpoint~b", true),
+            ("q=status:429&status=200", false),
+            ("q=status:200%20or%20status:429&endpoint=c", false),
+        ] {
+            assert_eq!(filter(&asked(query)).unwrap().matches(&own), fits, "{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_query_is_refused_with_its_place() {
+        for (query, field, spanned) in [
+            ("q=status%3E", "q", true),
+            ("status=x", "status", false),
+            ("ending=gone", "ending", false),
+            ("from=whenever", "from", false),
+            ("limit=0", "limit", false),
+            ("limit=x", "limit", false),
+            ("detail=whole", "detail", false),
+        ] {
+            let refusal = Search::of(&asked(query), MOST).unwrap_err();
+            assert_eq!((refusal.status.as_u16(), refusal.detail.field.as_deref()), (400, Some(field)), "{query}");
+            assert_eq!(refusal.detail.span.is_some(), spanned, "{query}");
+        }
+        assert_eq!(Search::of(&asked("limit=99999"), MOST).unwrap().limit, MOST);
+    }
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::admin::Standing;
 use crate::clock;
 use crate::config::watch::{self as config_watch, Watch};
-use crate::config::{self, Config};
+use crate::config::{self, Config, edit};
 use crate::domain::redact::Redactor;
 use crate::logs::{LogHandle, Settings};
 use crate::proxy::Proxy;
@@ -181,5 +181,6 @@ fn standing(started: &Config, config: &Config, redactor: Redactor) -> Standing {
         restart_needed: config::restart_needed(started, config),
         warnings: config.warnings(),
     };
-    Standing { config: config.clone(), shown, redactor, references: std::collections::BTreeMap::new() }
+    let text = config.file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+    Standing { config: config.clone(), shown, redactor, references: edit::references(&text).into_iter().collect() }
 }

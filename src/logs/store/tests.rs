@@ -32,7 +32,13 @@ impl Folder {
     }
 
     fn add_text(&self, part: &str, text: &str) {
-        fs::OpenOptions::new().create(true).append(true).open(self.file(part)).unwrap().write_all(text.as_bytes()).unwrap();
+        fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.file(part))
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
     }
 
     fn store(&self) -> LogStore {
@@ -212,7 +218,10 @@ fn one_record_is_there_at_once_with_all_of_its_body() {
     let ids = |prefix: &str, limit| -> Vec<String> {
         store.with_prefix(prefix, limit).unwrap().into_iter().map(|record| record.id).collect()
     };
-    assert_eq!((ids("b", 3), ids("d4", 9), ids("z", 9)), (vec!["b4".into(), "b3".into(), "b2".into()], vec!["d4".into()], vec![]));
+    assert_eq!(
+        (ids("b", 3), ids("d4", 9), ids("z", 9)),
+        (vec!["b4".into(), "b3".into(), "b2".into()], vec!["d4".into()], vec![])
+    );
     let short = Query { filter: &filter("id:big"), before: None, limit: 1, detail: Detail::Short };
     let exchanged = &store.page(&short, &NEVER).unwrap().logs[0].response;
     assert_eq!((exchanged.body.as_ref().unwrap().len(), exchanged.truncated, exchanged.size), (1024, true, 5 << 20));
