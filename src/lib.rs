@@ -34,6 +34,7 @@
 //! - Everything on this path runs on one thread. A request drives its own upstream connection (`proxy::http1`), so what
 //!   one read brought goes down in one write.
 
+pub mod admin;
 pub mod cli;
 pub mod client;
 pub mod clock;

@@ -30,7 +30,7 @@ pub struct FileConfig {
     pub health: FileHealth,
     /// One attempt's clocks, and `commit` for the whole of a request.
     pub timeouts: FileTimeouts,
-    /// For the page and API for operators, which are not there yet: checked, but nothing listens.
+    /// The page and the API for operators.
     pub web_admin: FileWebAdmin,
 }
 
@@ -160,11 +160,12 @@ pub struct FileTimeouts {
 pub struct FileWebAdmin {
     /// false = no page, no API; their address then needs no token and may be the proxy's own.
     pub enabled: bool,
-    /// The address that they will have. Anything but loopback needs `web_admin.auth_token`.
+    /// The address to listen on: an IP address or `localhost`. Anything but loopback needs `web_admin.auth_token`.
     pub host: String,
-    /// The port that they will have; 0 = any free one.
+    /// The port to listen on; 0 = any free one, told at start.
     pub port: u16,
-    /// What operators will have to present. Takes the same references as `server.auth_token`.
+    /// What operators must present, as `Authorization: Bearer` or by logging in on the page. Absent = no
+    /// authentication, loopback only. Takes the same references as `server.auth_token`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_token: Option<String>,
 }

@@ -87,6 +87,11 @@ impl Watch {
         Self { seen: Some(loaded), ..self }
     }
 
+    /// This was loaded meanwhile: it is no news any more.
+    pub fn took(&mut self, loaded: Content) {
+        self.seen = Some(loaded);
+    }
+
     /// Ends when the file holds something else than before and has come to rest. A file that is gone is no change.
     /// Dropping the future loses nothing.
     pub async fn changed(&mut self) {
