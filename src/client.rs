@@ -169,7 +169,8 @@ impl AdminClient {
         let mut whole = BytesMut::new();
         loop {
             let frame = timeout(patience, body.frame()).await;
-            let frame = frame.map_err(|_| self.lost(&format!("its answer stopped for {} s", patience.as_secs_f32())))?;
+            let frame =
+                frame.map_err(|_| self.lost(&format!("its answer stopped for {} s", patience.as_secs_f32())))?;
             let Some(frame) = frame else { return Ok(whole.freeze()) };
             let Ok(data) = frame.map_err(|error| self.broke(&error))?.into_data() else { continue };
             if whole.len() + data.len() > self.largest {
@@ -197,7 +198,8 @@ impl AdminClient {
         ClientError::Lost { address: self.target.address.clone(), why: why.to_string() }
     }
 
-    fn stranger(&self, why: String) -> ClientError {
+    /// Somebody answers there who is no claude-proxy.
+    pub fn stranger(&self, why: String) -> ClientError {
         let Target { address, source, .. } = self.target.clone();
         ClientError::Stranger { address, source, why }
     }

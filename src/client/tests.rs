@@ -193,7 +193,8 @@ mod events {
 
     #[tokio::test]
     async fn come_whole_however_they_are_cut() {
-        let pieces = vec![": hello\n", "\nevent: missed\nda", "ta: {\"events\":1}\n", "\nid: 3-8\nevent: missed\ndata: {}\n\n"];
+        let pieces =
+            vec![": hello\n", "\nevent: missed\nda", "ta: {\"events\":1}\n", "\nid: 3-8\nevent: missed\ndata: {}\n\n"];
         let (mut stream, play) = attached(vec![Part::Drip(pieces, SOON / 10)]).await.unwrap();
         let first = stream.next().await.unwrap();
         assert!(matches!(first.event, Event::Missed(missed) if missed.events == Some(1)), "{first:?}");
