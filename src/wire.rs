@@ -8,6 +8,7 @@ pub mod line;
 pub mod logs;
 pub mod problem;
 pub mod record;
+pub mod session;
 pub mod stats;
 pub mod status;
 pub mod words;

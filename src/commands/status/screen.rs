@@ -216,7 +216,7 @@ fn requests(totals: &Totals) -> String {
 
 fn used(totals: &Totals) -> Option<String> {
     let used = &totals.tokens;
-    let input = used.input.saturating_add(used.cache_read).saturating_add(used.cache_creation);
+    let input = used.all_input();
     if input == 0 && used.output == 0 {
         return None;
     }
