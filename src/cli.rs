@@ -75,7 +75,7 @@ pub enum Command {
     #[command(
         before_help = "Examples, in ~/.claude/settings.json:\n  \"statusLine\": { \"type\": \"command\", \"command\": \"claude-proxy statusline\" }"
     )]
-    Statusline(AttachArgs),
+    Statusline(StatuslineArgs),
     /// Write the man pages
     #[command(before_help = "Examples:\n  claude-proxy man ~/.local/share/man/man1")]
     Man(ManArgs),
@@ -105,6 +105,15 @@ pub struct AttachArgs {
     #[arg(long, value_name = "URL", env = "CLAUDE_PROXY_ADMIN", hide_env_values = true, value_hint = ValueHint::Url)]
     #[arg(help = "The running proxy's admin address; without it web_admin.host and .port of the config")]
     pub admin: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct StatuslineArgs {
+    #[command(flatten)]
+    pub attach: AttachArgs,
+    /// How long to wait for the proxy, in milliseconds; what is not there by then is left out
+    #[arg(long, value_name = "MS", default_value_t = 15)]
+    pub within: u64,
 }
 
 #[derive(Debug, Args)]
