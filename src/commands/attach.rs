@@ -70,7 +70,10 @@ fn configured(explicit: Option<&Path>, token: Option<Secret>) -> Result<Target, 
     }
     if admin.port == 0 {
         let message = format!("web_admin.port is 0 ({source}), so the port is known only to the running proxy");
-        return nothing(message, "name it with --admin http://HOST:PORT; `claude-proxy serve` printed it when it started");
+        return nothing(
+            message,
+            "name it with --admin http://HOST:PORT; `claude-proxy serve` printed it when it started",
+        );
     }
     let mut target = Target::of(&admin.host, admin.port, &source);
     target.token = token.or(admin.auth_token);

@@ -16,7 +16,9 @@ pub fn run(explicit: Option<&Path>, args: &EnvArgs) -> Result<Exit, CommandError
     let server = load_server(explicit)?;
     let variables = variables(&server)?;
     if server.auth_token.is_none() {
-        note("note: no auth_token is configured: ANTHROPIC_AUTH_TOKEN is left out, and the client's own login stays in use");
+        note(
+            "note: no auth_token is configured: ANTHROPIC_AUTH_TOKEN is left out, and the client's own login stays in use",
+        );
     }
     if let Some(clash) = clash(&server) {
         note(&format!("note: {clash}"));

@@ -66,7 +66,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_session() {
-        for text in ["", "{}", "{\"session_id\":\"\"}", "{\"session_id\":7}", "[]", "garbage", "{\"session", "\u{feff}{}"] {
+        for text in
+            ["", "{}", "{\"session_id\":\"\"}", "{\"session_id\":7}", "[]", "garbage", "{\"session", "\u{feff}{}"]
+        {
             assert_eq!(read(&mut text.as_bytes()), None, "{text}");
         }
         assert_eq!(read(&mut io::repeat(b' ')), None);
