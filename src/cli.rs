@@ -20,6 +20,12 @@ const EXITS: &str = "\
 Config file: --config, else CLAUDE_PROXY_CONFIG, ./config.yaml, $XDG_CONFIG_HOME/claude-proxy/config.yaml, built-in default
 Exit codes: 0 fine, 1 what was asked failed or is unhealthy, 2 usage or config error, 4 no running proxy to talk to";
 
+const STATUS_NOTES: &str = "\
+Exit codes: 0 at least one endpoint is up or degraded, 1 none is, 4 no running proxy
+--json prints {healthy, status, endpoints, window_s}: GET /api/status and GET /api/endpoints in one
+--plain prints rows: a name and its value; endpoint rows have name, state, priority, url, ok and failed in the window, first byte p50 ms, \
+whole answer p95 ms, in flight, since, next probe, reason";
+
 /// A local gateway between Claude Code and several Anthropic-compatible endpoints
 #[derive(Debug, Parser)]
 #[command(name = "claude-proxy", version, before_help = EXAMPLES, after_help = EXITS)]
@@ -52,7 +58,11 @@ pub enum Command {
                              claude-proxy tui --admin http://127.0.0.1:9081")]
     Tui(TuiArgs),
     /// One-screen summary of the running proxy
-    #[command(before_help = "Examples:\n  claude-proxy status\n  claude-proxy status --json | jq .endpoints")]
+    #[command(
+        before_help = "Examples:\n  claude-proxy status\n  claude-proxy status --json | jq .status.totals\n  \
+                       claude-proxy status --plain | grep ^endpoint",
+        after_help = STATUS_NOTES
+    )]
     Status(StatusArgs),
     /// Read the request logs; works while the proxy is down
     #[command(
@@ -69,13 +79,19 @@ pub enum Command {
     )]
     Endpoints(EndpointsCommand),
     /// Start a command with the environment set to this proxy
-    #[command(before_help = "Examples:\n  claude-proxy run -- claude\n  claude-proxy run -- claude -p hello")]
+    #[command(
+        before_help = "Examples:\n  claude-proxy run -- claude\n  claude-proxy -c work.yaml run -- claude -p hello",
+        after_help = "Sets what `claude-proxy env` prints, for that command only.\n\
+                      Exit codes: the command's own; 126 it cannot be started, 127 there is no such command"
+    )]
     Run(RunArgs),
     /// One line for Claude Code's status line; reads its JSON on stdin
     #[command(
-        before_help = "Examples, in ~/.claude/settings.json:\n  \"statusLine\": { \"type\": \"command\", \"command\": \"claude-proxy statusline\" }"
+        before_help = "Examples, in ~/.claude/settings.json:\n  \"statusLine\": { \"type\": \"command\", \"command\": \"claude-proxy statusline\" }",
+        after_help = "The session's endpoint and its first byte, the session's tokens since the proxy started, a sign for each endpoint.\n\
+                      Always one line and exit code 0; coloured unless NO_COLOR is set, since Claude Code shows colours."
     )]
-    Statusline(AttachArgs),
+    Statusline(StatuslineArgs),
     /// Write the man pages
     #[command(before_help = "Examples:\n  claude-proxy man ~/.local/share/man/man1")]
     Man(ManArgs),
@@ -105,6 +121,15 @@ pub struct AttachArgs {
     #[arg(long, value_name = "URL", env = "CLAUDE_PROXY_ADMIN", hide_env_values = true, value_hint = ValueHint::Url)]
     #[arg(help = "The running proxy's admin address; without it web_admin.host and .port of the config")]
     pub admin: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct StatuslineArgs {
+    #[command(flatten)]
+    pub attach: AttachArgs,
+    /// How long to wait for the proxy, in milliseconds; what is not there by then is left out
+    #[arg(long, value_name = "MS", default_value_t = 15)]
+    pub within: u64,
 }
 
 #[derive(Debug, Args)]
@@ -379,12 +404,16 @@ pub struct CheckArgs {
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Say whether the config can be used, and if not, why
+    #[command(before_help = "Examples:\n  claude-proxy config check\n  claude-proxy -c work.yaml config check")]
     Check(JsonArgs),
     /// Print which file is read; why that one goes to stderr
+    #[command(before_help = "Examples:\n  $EDITOR \"$(claude-proxy config path)\"")]
     Path(JsonArgs),
     /// Print the settings in force, defaults filled in, credentials masked
+    #[command(before_help = "Examples:\n  claude-proxy config show\n  claude-proxy config show --json | jq .timeouts")]
     Show(JsonArgs),
     /// Print the JSON schema of the file, for editors
+    #[command(before_help = "Examples:\n  claude-proxy config schema > config.schema.json")]
     Schema,
 }
 

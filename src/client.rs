@@ -1,128 +1,71 @@
 //! Talks to a running proxy over its admin API, for the commands and the terminal.
+//!
+//! Whoever answers need not be a claude-proxy, and need not answer at all: every wait has an end, every answer a
+//! largest size.
 
+mod error;
 mod events;
+mod target;
+#[cfg(test)]
+mod tests;
 
-use std::fmt;
+use std::error::Error as _;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+pub use self::error::ClientError;
 pub use self::events::{EventStream, Pushed};
-
+pub use self::target::Target;
 use crate::domain::secret::Secret;
 use crate::wire::problem::{ApiProblem, ProblemDetail};
 
 /// It is on this machine, mostly: who does not take a connection in by then is not there.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+/// Until the head of an answer, and then until each next piece of it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// The same where a change or a test of an endpoint is asked for, which may have to wait for that endpoint.
+const CHANGE_WITHIN: Duration = Duration::from_secs(300);
 /// A record with two whole bodies in it is the largest answer.
 const LARGEST_ANSWER: usize = 256 << 20;
 
-/// Where a running proxy listens for operators, and why we think so.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// `host:port`, IPv6 in brackets.
-    pub address: String,
-    pub token: Option<Secret>,
-    /// Where the address comes from, for messages: `web_admin in /etc/config.yaml`.
-    pub source: String,
-}
-
-impl Target {
-    /// A listener as the config names it; one on every interface is reached over loopback.
-    pub fn of(host: &str, port: u16, source: &str) -> Self {
-        let host = match host {
-            "0.0.0.0" => "127.0.0.1".to_owned(),
-            "::" => "[::1]".to_owned(),
-            host if host.contains(':') => format!("[{host}]"),
-            host => host.to_owned(),
-        };
-        Self { address: format!("{host}:{port}"), token: None, source: source.to_owned() }
-    }
-
-    /// # Errors
-    /// A sentence that says what is wrong with the address.
-    pub fn parse(url: &str, source: &str) -> Result<Self, String> {
-        let rest = url.strip_prefix("http://").unwrap_or(url);
-        if rest.starts_with("https://") {
-            return Err("the admin API speaks plain http".to_owned());
-        }
-        let uri: http::Uri =
-            format!("http://{}", rest.trim_end_matches('/')).parse().map_err(|_| "this is no address".to_owned())?;
-        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'));
-        let authority = authority.ok_or_else(|| "this is no address".to_owned())?;
-        if uri.path() != "/" || uri.query().is_some() {
-            return Err("an address has no path".to_owned());
-        }
-        let port = authority.port_u16().ok_or_else(|| "it names no port".to_owned())?;
-        Ok(Self { address: format!("{}:{port}", authority.host()), token: None, source: source.to_owned() })
-    }
-}
-
-/// Why nothing came of a call.
-#[derive(Debug)]
-pub enum ClientError {
-    /// Nobody is there, or somebody who is no claude-proxy.
-    NoProxy { address: String, source: String, why: String },
-    /// It was there, and then it was not.
-    Lost { address: String, why: String },
-    /// The proxy's own refusal.
-    Refused { status: StatusCode, problem: Box<ProblemDetail> },
-}
-
-impl ClientError {
-    pub fn is_no_proxy(&self) -> bool {
-        matches!(self, Self::NoProxy { .. })
-    }
-
-    /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoProxy { source, .. } => {
-                Some(format!("start one with `claude-proxy serve`; the address is from {source}"))
-            }
-            Self::Lost { .. } => Some("try again; `claude-proxy status` says whether it still runs".to_owned()),
-            Self::Refused { problem, .. } => problem.hint.clone(),
-        }
-    }
-}
-
-impl fmt::Display for ClientError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoProxy { address, why, .. } => write!(f, "no running claude-proxy at {address}: {why}"),
-            Self::Lost { address, why } => write!(f, "the connection to {address} broke: {why}"),
-            Self::Refused { problem, .. } => f.write_str(&problem.message),
-        }
-    }
-}
-
-impl std::error::Error for ClientError {}
-
-/// One proxy to talk to. Each call has a connection of its own.
+/// One proxy to talk to. Each call has a connection of its own; dropping a call closes it.
 #[derive(Clone, Debug)]
 pub struct AdminClient {
     target: Target,
+    patience: Option<Duration>,
+    /// Bytes of one answer.
+    largest: usize,
 }
 
 impl AdminClient {
     pub fn new(target: Target) -> Self {
-        Self { target }
+        Self { target, patience: None, largest: LARGEST_ANSWER }
+    }
+
+    /// Waits no longer than that for an answer to begin, or to go on.
+    #[must_use]
+    pub fn within(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 
     pub fn target(&self) -> &Target {
         &self.target
     }
 
+    /// `path`: from `/api/` on; what stands in it for a name or a value has gone through [`encoded`].
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.call(Method::GET, path, None::<&()>).await
     }
@@ -135,19 +78,19 @@ impl AdminClient {
         body: Option<&impl Serialize>,
     ) -> Result<T, ClientError> {
         let body = match body {
-            Some(body) => serde_json::to_vec(body).map_err(|error| self.lost(&error))?,
+            Some(body) => serde_json::to_vec(body).map_err(|error| unsendable(&error))?,
             None => Vec::new(),
         };
+        let patience = self.patience_with(&method);
         let answer = self.send(method, path, Bytes::from(body), None).await?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await;
-        let body = body.map_err(|error| self.lost(&error))?.to_bytes();
+        let body = self.body(answer.into_body(), patience).await?;
         if !status.is_success() {
             return Err(self.refused(status, &body));
         }
         // An answer without a body stands for `null`.
         let body = if body.is_empty() { &b"null"[..] } else { &body };
-        serde_json::from_slice(body).map_err(|error| self.no_proxy(format!("its answer is not ours: {error}")))
+        serde_json::from_slice(body).map_err(|error| self.stranger(format!("what answers there is not ours: {error}")))
     }
 
     /// The event stream, from behind `last_id` on when there is one.
@@ -155,10 +98,18 @@ impl AdminClient {
         let answer = self.send(Method::GET, "/api/events", Bytes::new(), last_id).await?;
         let status = answer.status();
         if !status.is_success() {
-            let body = answer.into_body().collect().await.map_err(|error| self.lost(&error))?.to_bytes();
+            let body = self.body(answer.into_body(), ANSWER_WITHIN).await?;
             return Err(self.refused(status, &body));
         }
+        let kind = answer.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if !kind.starts_with("text/event-stream") {
+            return Err(self.stranger("what answers there has no events".to_owned()));
+        }
         Ok(EventStream::new(answer.into_body(), self.target.address.clone()))
+    }
+
+    fn patience_with(&self, method: &Method) -> Duration {
+        self.patience.unwrap_or(if *method == Method::GET { ANSWER_WITHIN } else { CHANGE_WITHIN })
     }
 
     async fn send(
@@ -167,41 +118,129 @@ impl AdminClient {
         path: &str,
         body: Bytes,
         last_id: Option<&str>,
-    ) -> Result<http::Response<Incoming>, ClientError> {
-        let connecting = timeout(CONNECT_WITHIN, TcpStream::connect(&self.target.address)).await;
-        let stream = connecting
-            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
-            .map_err(|error| self.no_proxy(error.to_string()))?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.lost(&error))?;
+    ) -> Result<Response<Incoming>, ClientError> {
+        let patience = self.patience_with(&method);
+        let request = self.request(method, path, body, last_id)?;
+        let stream = self.connect().await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| self.broke(&e))?;
         tokio::spawn(connection);
+        match timeout(patience, sender.send_request(request)).await {
+            Ok(answer) => answer.map_err(|error| self.broke(&error)),
+            Err(_) => Err(self.lost(&format!("no answer within {} s", patience.as_secs_f32()))),
+        }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        last_id: Option<&str>,
+    ) -> Result<Request<Full<Bytes>>, ClientError> {
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.target.address);
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         if let Some(token) = &self.target.token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
+            let value = bearer(token).ok_or_else(|| unsendable(&"the token cannot stand in a header"))?;
+            request = request.header(header::AUTHORIZATION, value);
         }
         if let Some(id) = last_id {
             request = request.header("last-event-id", id);
         }
-        let request = request.body(Full::new(body)).map_err(|error| self.no_proxy(error.to_string()))?;
-        sender.send_request(request).await.map_err(|error| self.lost(&error))
+        request.body(Full::new(body)).map_err(|error| unsendable(&error))
     }
 
-    fn no_proxy(&self, why: String) -> ClientError {
-        let Target { address, source, .. } = self.target.clone();
-        ClientError::NoProxy { address, source, why }
+    async fn connect(&self) -> Result<TcpStream, ClientError> {
+        let connecting = timeout(CONNECT_WITHIN, TcpStream::connect(&self.target.address)).await;
+        let connected = connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        connected.map_err(|error| {
+            let Target { address, source, start, .. } = self.target.clone();
+            let why = match error.kind() {
+                io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
+                io::ErrorKind::TimedOut => "it does not take a connection in".to_owned(),
+                _ => error.to_string(),
+            };
+            ClientError::NoProxy { address, source, start, why }
+        })
     }
 
-    fn lost(&self, why: &dyn fmt::Display) -> ClientError {
+    async fn body(&self, mut body: Incoming, patience: Duration) -> Result<Bytes, ClientError> {
+        let mut whole = BytesMut::new();
+        loop {
+            let frame = timeout(patience, body.frame()).await;
+            let frame =
+                frame.map_err(|_| self.lost(&format!("its answer stopped for {} s", patience.as_secs_f32())))?;
+            let Some(frame) = frame else { return Ok(whole.freeze()) };
+            let Ok(data) = frame.map_err(|error| self.broke(&error))?.into_data() else { continue };
+            if whole.len() + data.len() > self.largest {
+                return Err(self.lost(&format!("its answer is larger than {} MiB", self.largest >> 20)));
+            }
+            whole.extend_from_slice(&data);
+        }
+    }
+
+    /// What hyper could not go on with. What speaks no HTTP is no claude-proxy; all else may happen to one.
+    fn broke(&self, error: &hyper::Error) -> ClientError {
+        if error.is_parse() {
+            return self.stranger("what answers there speaks no HTTP".to_owned());
+        }
+        if error.is_incomplete_message() {
+            return self.lost("it was closed before the whole answer was there");
+        }
+        match error.source() {
+            Some(cause) => self.lost(cause),
+            None => self.lost(error),
+        }
+    }
+
+    fn lost(&self, why: &(impl fmt::Display + ?Sized)) -> ClientError {
         ClientError::Lost { address: self.target.address.clone(), why: why.to_string() }
     }
 
+    /// Somebody answers there who is no claude-proxy.
+    pub fn stranger(&self, why: String) -> ClientError {
+        let Target { address, source, .. } = self.target.clone();
+        ClientError::Stranger { address, source, why }
+    }
+
     fn refused(&self, status: StatusCode, body: &[u8]) -> ClientError {
-        match serde_json::from_slice::<ApiProblem>(body) {
-            Ok(problem) => ClientError::Refused { status, problem: Box::new(problem.error) },
-            Err(_) => self.no_proxy(format!("somebody else answers there, with {status}")),
+        let problem = serde_json::from_slice::<ApiProblem>(body).ok().map(|problem| problem.error);
+        if let Some(problem) = problem.filter(|problem| !problem.code.is_empty()) {
+            return ClientError::Refused { status, problem: Box::new(problem) };
+        }
+        let for_clients = serde_json::from_slice::<Value>(body).is_ok_and(|body| body["type"] == "error");
+        self.stranger(if for_clients {
+            "that port is the one for clients; operators have another, web_admin.port".to_owned()
+        } else {
+            format!("somebody else answers there, with {status}")
+        })
+    }
+}
+
+/// Text as one segment of a path, or one value of a query.
+pub fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'.' => encoded.push(char::from(byte)),
+            _ => {
+                let _ = write!(encoded, "%{byte:02X}");
+            }
         }
     }
+    encoded
+}
+
+/// The header that carries a token; `None` when no header can.
+pub fn bearer(token: &Secret) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// What could not even be sent; that is a fault of the caller.
+fn unsendable(why: &dyn fmt::Display) -> ClientError {
+    let problem = ProblemDetail { code: "invalid".to_owned(), message: why.to_string(), ..ProblemDetail::default() };
+    ClientError::Refused { status: StatusCode::BAD_REQUEST, problem: Box::new(problem) }
 }

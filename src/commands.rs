@@ -33,6 +33,10 @@ pub enum Exit {
     Usage = 2,
     /// No running proxy to talk to.
     NoProxy = 4,
+    /// `run`: the command is there, but cannot be started.
+    NotRunnable = 126,
+    /// `run`: there is no such command.
+    NotFound = 127,
 }
 
 impl From<Exit> for ExitCode {

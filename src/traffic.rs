@@ -6,6 +6,7 @@
 
 mod figures;
 mod happenings;
+mod sessions;
 mod under_way;
 
 use std::collections::BTreeMap;
@@ -21,11 +22,13 @@ pub use self::under_way::{Begun, Ticket, UnderWay};
 
 use self::figures::Board;
 use self::happenings::Ring;
+use self::sessions::Sessions;
 use crate::clock;
 use crate::domain::health::State;
 use crate::domain::redact::Redactor;
 use crate::wire::line::RecordLine;
 use crate::wire::record::RequestRecord;
+use crate::wire::session::SessionView;
 use crate::wire::status::{RunningView, Totals};
 
 /// Shared by all who answer, log and watch.
@@ -38,6 +41,7 @@ pub struct Traffic {
     /// Somebody may wait for the next happening.
     stirred: Notify,
     board: Mutex<Board>,
+    sessions: Mutex<Sessions>,
 }
 
 impl Traffic {
@@ -49,6 +53,7 @@ impl Traffic {
             ring: Mutex::new(Ring::new(format!("{run:x}"))),
             stirred: Notify::new(),
             board: Mutex::default(),
+            sessions: Mutex::default(),
         })
     }
 
@@ -62,6 +67,10 @@ impl Traffic {
 
     fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A request is under way until its ticket is dropped.
@@ -90,12 +99,18 @@ impl Traffic {
     /// For the log's thread: a request is over. `key` names it among those under way.
     pub fn recorded(&self, key: u64, record: &RequestRecord, line: &Arc<RecordLine>) {
         self.board().add(record, clock::now());
+        self.sessions().add(record);
         self.publish(Happening::Ended { key, line: Arc::clone(line) });
     }
 
     /// Finished requests since the start; `refused` ones are not known here.
     pub fn totals(&self) -> Totals {
         self.board().totals()
+    }
+
+    /// What a session did since the start; `None` for one that is not known, or was quiet for too long.
+    pub fn session(&self, name: &str) -> Option<SessionView> {
+        self.sessions().get(name)
     }
 
     /// How an endpoint fared in its newest attempts, and within `window`.

@@ -9,6 +9,7 @@ pub mod logs;
 pub mod pretty;
 pub mod problem;
 pub mod record;
+pub mod session;
 pub mod stats;
 pub mod status;
 pub mod transcript;

@@ -1,12 +1,16 @@
 //! The event stream as values.
 
+use std::time::{Duration, Instant};
+
 use bytes::BytesMut;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use memchr::memmem;
 use serde_json::Value;
+use tokio::time::timeout_at;
 
 use super::ClientError;
+use crate::clock;
 use crate::wire::event::Event;
 
 /// One event, and the id to resume behind it.
@@ -17,37 +21,63 @@ pub struct Pushed {
     pub event: Event,
 }
 
+/// A status comes every second: who is silent for that long is not there any more.
+const SILENCE: Duration = Duration::from_secs(15);
+const LARGEST_EVENT: usize = 16 << 20;
+
 /// Events as they come, until the proxy ends.
 #[derive(Debug)]
 pub struct EventStream {
     body: Incoming,
     address: String,
     buffer: BytesMut,
+    /// How much of the buffer holds no end of an event.
+    searched: usize,
+    heard: Instant,
 }
 
 impl EventStream {
     pub(super) fn new(body: Incoming, address: String) -> Self {
-        Self { body, address, buffer: BytesMut::new() }
+        Self { body, address, buffer: BytesMut::new(), searched: 0, heard: clock::now() }
     }
 
     /// Events of a kind that is new to us are passed over. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// [`ClientError::Lost`] when the stream is over.
+    /// [`ClientError::Lost`] when the stream is over, or silent for too long.
     pub async fn next(&mut self) -> Result<Pushed, ClientError> {
         loop {
-            while let Some(end) = memmem::find(&self.buffer, b"\n\n") {
-                let block = self.buffer.split_to(end + 2);
+            while let Some(block) = self.block() {
                 if let Some(pushed) = parse(&block) {
                     return Ok(pushed);
                 }
             }
-            let frame = self.body.frame().await.ok_or_else(|| self.lost("it ended"))?;
+            if self.buffer.len() > LARGEST_EVENT {
+                return Err(self.lost("an event does not end"));
+            }
+            // The limit counts from what was heard last, however often this future is dropped and made anew.
+            let frame = timeout_at((self.heard + SILENCE).into(), self.body.frame()).await;
+            let frame = frame.map_err(|_| self.lost(&format!("silent for {} s", SILENCE.as_secs())))?;
+            let frame = frame.ok_or_else(|| self.lost("it ended"))?;
+            self.heard = clock::now();
             let frame = frame.map_err(|error| self.lost(&error.to_string()))?;
             if let Ok(data) = frame.into_data() {
                 self.buffer.extend_from_slice(&data);
             }
         }
+    }
+
+    /// The next whole event in the buffer.
+    fn block(&mut self) -> Option<BytesMut> {
+        let end = memmem::find(&self.buffer[self.searched..], b"\n\n").map(|end| self.searched + end + 2);
+        self.searched = if end.is_some() { 0 } else { self.buffer.len().saturating_sub(1) };
+        end.map(|end| self.buffer.split_to(end))
+    }
+
+    /// As if nothing had been heard for too long.
+    #[cfg(test)]
+    pub(super) fn hush(&mut self) {
+        self.heard -= SILENCE;
     }
 
     fn lost(&self, why: &str) -> ClientError {

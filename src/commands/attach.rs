@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{CommandError, Exit};
 use crate::cli::AttachArgs;
-use crate::client::{AdminClient, ClientError, Target};
+use crate::client::{AdminClient, ClientError, Target, bearer};
 use crate::config;
 use crate::domain::secret::Secret;
 
@@ -13,36 +13,67 @@ const TOKEN_VARIABLE: &str = "CLAUDE_PROXY_ADMIN_TOKEN";
 
 /// The client for the address that `--admin` or the config names; nothing is sent yet.
 pub fn client(explicit: Option<&Path>, args: &AttachArgs) -> Result<AdminClient, CommandError> {
-    target(explicit, args).map(AdminClient::new)
+    let token = config::process_environment(TOKEN_VARIABLE).map(|token| token.trim().to_owned());
+    let token = token.filter(|token| !token.is_empty()).map(Secret::new);
+    if token.as_ref().is_some_and(|token| bearer(token).is_none()) {
+        let message = format!("{TOKEN_VARIABLE} holds what cannot stand in a header");
+        return Err(CommandError::usage(message, "set it to the value of web_admin.auth_token"));
+    }
+    let target = match &args.admin {
+        Some(url) => named(explicit, url, token)?,
+        None => configured(explicit, token)?,
+    };
+    Ok(AdminClient::new(Target { start: start_command(explicit), ..target }))
 }
 
-fn target(explicit: Option<&Path>, args: &AttachArgs) -> Result<Target, CommandError> {
-    let token = config::process_environment(TOKEN_VARIABLE).filter(|token| !token.is_empty()).map(Secret::new);
-    if let Some(url) = &args.admin {
-        let named = |why: String| CommandError::usage(format!("--admin {url}: {why}"), "expected http://HOST:PORT");
-        let mut target = Target::parse(url, "named by --admin or CLAUDE_PROXY_ADMIN").map_err(named)?;
-        // The config's token goes to its own address only.
-        target.token = token;
-        if target.token.is_none()
-            && let Ok((admin, _)) = config::load_admin(explicit)
-            && Target::of(&admin.host, admin.port, "").address == target.address
-        {
-            target.token = admin.auth_token;
-        }
-        return Ok(target);
+/// The command that starts the proxy of this config.
+pub fn start_command(explicit: Option<&Path>) -> String {
+    match explicit {
+        Some(file) => format!("claude-proxy --config {} serve", shell_word(&file.display().to_string())),
+        None => "claude-proxy serve".to_owned(),
     }
+}
+
+fn shell_word(word: &str) -> String {
+    if word.chars().all(|letter| letter.is_alphanumeric() || "-_./~:@%+,".contains(letter)) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+fn named(explicit: Option<&Path>, url: &str, token: Option<Secret>) -> Result<Target, CommandError> {
+    let wrong = |why: String| CommandError::usage(format!("--admin {url}: {why}"), "expected http://HOST:PORT");
+    let mut target = Target::parse(url, "--admin or CLAUDE_PROXY_ADMIN").map_err(wrong)?;
+    // The config's token goes to its own address only.
+    target.token = token.or_else(|| {
+        let (admin, _) = config::load_admin(explicit).ok()?;
+        let own = Target::of(&admin.host, admin.port, "").address == target.address;
+        admin.auth_token.filter(|_| own)
+    });
+    Ok(target)
+}
+
+fn configured(explicit: Option<&Path>, token: Option<Secret>) -> Result<Target, CommandError> {
     let (admin, file) = config::load_admin(explicit)?;
     let source = match &file {
         Some(file) => format!("web_admin in {}", file.display()),
         None => "the built-in default, since there is no config file".to_owned(),
     };
+    let nothing = |message: String, hint: &str| {
+        let (exit, code) = (Exit::NoProxy, "no_proxy");
+        Err(CommandError::Other { exit, code, message, hint: Some(hint.to_owned()) })
+    };
     if !admin.enabled {
-        return Err(CommandError::Other {
-            exit: Exit::NoProxy,
-            code: "no_proxy",
-            message: format!("web_admin.enabled is false ({source}), so there is nothing to attach to"),
-            hint: Some("set web_admin.enabled: true and start `claude-proxy serve` again".to_owned()),
-        });
+        let message = format!("web_admin.enabled is false ({source}), so there is nothing to attach to");
+        return nothing(message, "set web_admin.enabled: true and start `claude-proxy serve` again");
+    }
+    if admin.port == 0 {
+        let message = format!("web_admin.port is 0 ({source}), so the port is known only to the running proxy");
+        return nothing(
+            message,
+            "name it with --admin http://HOST:PORT; `claude-proxy serve` printed it when it started",
+        );
     }
     let mut target = Target::of(&admin.host, admin.port, &source);
     target.token = token.or(admin.auth_token);
@@ -52,7 +83,32 @@ fn target(explicit: Option<&Path>, args: &AttachArgs) -> Result<Target, CommandE
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
         let exit = if error.is_no_proxy() { Exit::NoProxy } else { Exit::Failed };
-        let code = if error.is_no_proxy() { "no_proxy" } else { "refused" };
-        Self::Other { exit, code, message: error.to_string(), hint: error.hint() }
+        let unauthorized = matches!(&error, ClientError::Refused { status, .. } if status.as_u16() == 401);
+        let hint = if unauthorized {
+            Some(format!("set {TOKEN_VARIABLE} to the web_admin.auth_token of that proxy"))
+        } else {
+            error.hint()
+        };
+        Self::Other { exit, code: known(error.code()), message: error.to_string(), hint }
+    }
+}
+
+/// The proxy's own words for programs pass through, as far as they are known here.
+fn known(code: &str) -> &'static str {
+    const KNOWN: [&str; 8] =
+        ["no_proxy", "lost", "unauthorized", "forbidden", "not_found", "conflict", "invalid", "stopping"];
+    KNOWN.into_iter().find(|known| *known == code).unwrap_or("refused")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_starts_it_can_be_pasted() {
+        assert_eq!(start_command(None), "claude-proxy serve");
+        for (file, word) in [("work.yaml", "work.yaml"), ("~/a b.yaml", "'~/a b.yaml'"), ("it's", r"'it'\''s'")] {
+            assert_eq!(start_command(Some(Path::new(file))), format!("claude-proxy --config {word} serve"));
+        }
     }
 }

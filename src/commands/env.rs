@@ -8,20 +8,21 @@ use serde_json::{Map, Value, json};
 
 use super::{CommandError, Exit, note, print, print_json};
 use crate::cli::{EnvArgs, EnvShell};
-use crate::config::{Server, load_server};
+use crate::config::{Server, load_server, process_environment};
 
-type Variables = Vec<(&'static str, String)>;
+pub type Variables = Vec<(&'static str, String)>;
 
 pub fn run(explicit: Option<&Path>, args: &EnvArgs) -> Result<Exit, CommandError> {
     let server = load_server(explicit)?;
-    if server.port == 0 {
-        let message = "server.port is 0, so the port is known only while the proxy runs";
-        return Err(CommandError::failed("port_unknown", message, "give server.port a number, such as 8080"));
-    }
+    let variables = variables(&server)?;
     if server.auth_token.is_none() {
-        note("no auth_token is configured: ANTHROPIC_AUTH_TOKEN is left out, and the client's own login stays in use");
+        note(
+            "note: no auth_token is configured: ANTHROPIC_AUTH_TOKEN is left out, and the client's own login stays in use",
+        );
     }
-    let variables = variables(&server, &|name| std::env::var(name).ok());
+    if let Some(clash) = clash(&server) {
+        note(&format!("note: {clash}"));
+    }
     if args.json {
         print_json(&object(&variables))?;
     } else if args.claude_settings {
@@ -34,7 +35,28 @@ pub fn run(explicit: Option<&Path>, args: &EnvArgs) -> Result<Exit, CommandError
     Ok(Exit::Fine)
 }
 
-fn variables(server: &Server, env: &dyn Fn(&str) -> Option<String>) -> Variables {
+/// What points a client at this proxy.
+///
+/// # Errors
+/// When nobody can know the port.
+pub fn variables(server: &Server) -> Result<Variables, CommandError> {
+    if server.port == 0 {
+        let message = "server.port is 0, so the port is known only while the proxy runs";
+        return Err(CommandError::failed("port_unknown", message, "give server.port a number, such as 8080"));
+    }
+    Ok(variables_in(server, &process_environment))
+}
+
+/// What Claude Code will find odd about them, if anything.
+pub fn clash(server: &Server) -> Option<&'static str> {
+    let other = process_environment("ANTHROPIC_API_KEY").filter(|key| !key.is_empty());
+    (server.auth_token.is_some() && other.is_some()).then_some(
+        "ANTHROPIC_API_KEY is set as well, so Claude Code sends both and may warn about it; the proxy looks for its own \
+         token in either, and only endpoints with auth_type: passthrough get the other one",
+    )
+}
+
+fn variables_in(server: &Server, env: &dyn Fn(&str) -> Option<String>) -> Variables {
     let host = reachable(&server.host);
     let mut variables = vec![("ANTHROPIC_BASE_URL", format!("http://{host}:{}", server.port))];
     if let Some(token) = &server.auth_token {
@@ -52,7 +74,7 @@ fn variables(server: &Server, env: &dyn Fn(&str) -> Option<String>) -> Variables
 }
 
 /// Where a client on this machine finds a listener on `host`.
-fn reachable(host: &str) -> String {
+pub fn reachable(host: &str) -> String {
     match host.parse() {
         Ok(IpAddr::V4(address)) if address.is_unspecified() => "127.0.0.1".to_owned(),
         Ok(IpAddr::V6(address)) if address.is_unspecified() => "[::1]".to_owned(),
@@ -124,18 +146,18 @@ mod tests {
             ("localhost", "http://localhost:8080"),
             ("192.168.1.5", "http://192.168.1.5:8080"),
         ] {
-            assert_eq!(variables(&server(host, None), &|_| None)[0].1, url);
+            assert_eq!(variables_in(&server(host, None), &|_| None)[0].1, url);
         }
     }
 
     #[test]
     fn the_list_of_hosts_without_a_proxy_keeps_what_was_there() {
         let of = |name: &'static str| move |asked: &str| (asked == name).then(|| "corp.example, localhost".to_owned());
-        let upper = variables(&server("127.0.0.1", None), &of("NO_PROXY"));
+        let upper = variables_in(&server("127.0.0.1", None), &of("NO_PROXY"));
         assert_eq!(upper[1..], [("NO_PROXY", "corp.example,localhost,127.0.0.1".to_owned())]);
-        let lower = variables(&server("127.0.0.1", None), &of("no_proxy"));
+        let lower = variables_in(&server("127.0.0.1", None), &of("no_proxy"));
         assert_eq!(lower.last(), Some(&("no_proxy", "corp.example,localhost,127.0.0.1".to_owned())));
-        let none = variables(&server("::1", None), &|_| None);
+        let none = variables_in(&server("::1", None), &|_| None);
         assert_eq!(none[1..], [("NO_PROXY", "localhost,127.0.0.1,::1".to_owned())]);
     }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::record::Usage;
+
 /// Sums of the request log over equal steps of time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -50,6 +52,22 @@ pub struct Tokens {
     pub output: u64,
     pub cache_read: u64,
     pub cache_creation: u64,
+}
+
+impl Tokens {
+    /// What one answer told of itself, added.
+    pub fn add(&mut self, usage: Option<Usage>) {
+        let usage = usage.unwrap_or_default();
+        self.input = self.input.saturating_add(usage.input.unwrap_or(0));
+        self.output = self.output.saturating_add(usage.output.unwrap_or(0));
+        self.cache_read = self.cache_read.saturating_add(usage.cache_read.unwrap_or(0));
+        self.cache_creation = self.cache_creation.saturating_add(usage.cache_creation.unwrap_or(0));
+    }
+
+    /// All that went in, cached or not.
+    pub fn all_input(&self) -> u64 {
+        self.input.saturating_add(self.cache_read).saturating_add(self.cache_creation)
+    }
 }
 
 /// Milliseconds; absent when nothing was measured.
