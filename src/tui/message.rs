@@ -77,10 +77,11 @@ pub enum Effect {
         what: &'static str,
         text: String,
     },
-    /// To a file of our own.
-    Save {
-        what: &'static str,
-        text: String,
+    /// A record as the log has it, to the clipboard or a file: as JSON, or as a curl command.
+    CopyRecord {
+        id: String,
+        curl: bool,
+        to_file: bool,
     },
     Ask(Ask),
     /// The stretch that the charts show, in seconds.

@@ -4,27 +4,11 @@ use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// `text` on one line with nothing in it that a terminal obeys: control characters become their pictures (`␛`), and
-/// those that turn or hide text become escapes (`\u{202e}`).
-pub fn clean(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| harmful(c)) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        match c {
-            '\0'..='\x1f' => shown.extend(char::from_u32(0x2400 + u32::from(c))),
-            '\x7f' => shown.push('␡'),
-            c if harmful(c) => shown.extend(c.escape_unicode()),
-            c => shown.push(c),
-        }
-    }
-    Cow::Owned(shown)
-}
+use crate::wire::words;
 
-fn harmful(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+/// `text` on one line with nothing in it that a terminal obeys.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    words::harmless(text, false)
 }
 
 /// Cells that it takes.
@@ -86,13 +70,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn nothing_that_a_terminal_obeys_is_left() {
-        assert_eq!(clean("a\x1b[2J\r\n\tb\x7f"), "a␛[2J␍␊␉b␡");
-        assert_eq!(clean("x\u{9b}31m \u{202e}txt"), "x\\u{9b}31m \\u{202e}txt");
-        assert!(matches!(clean("plain 中文 🦀"), Cow::Borrowed(_)));
-    }
 
     #[test]
     fn text_is_cut_by_cell() {
