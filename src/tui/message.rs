@@ -28,7 +28,7 @@ pub enum Message {
     Paste(String),
     /// The terminal has another size.
     Resized,
-    Feed(News),
+    Feed(Box<News>),
     Answer(Answer),
     /// A second has passed.
     Tick,
@@ -48,7 +48,7 @@ pub enum News {
     Endpoints(EndpointList),
     /// The newest records, after each time of being attached.
     Recent(LogPage),
-    Stats(StatsView),
+    Stats(Box<StatsView>),
     Pushed(Event),
     /// Not there, or not there any more.
     Lost(Lost),
@@ -82,6 +82,8 @@ pub enum Effect {
         id: String,
         curl: bool,
         to_file: bool,
+        /// Where clients connect, for the curl command.
+        listen: String,
     },
     Ask(Ask),
     /// The stretch that the charts show, in seconds.
@@ -92,9 +94,15 @@ pub enum Effect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// Records behind `before`; with a filter, only those that fit.
-    Older { filter: Option<String>, before: Option<String> },
+    Older {
+        filter: Option<String>,
+        before: Option<String>,
+    },
     Record(String),
-    Enable { name: String, on: bool },
+    Enable {
+        name: String,
+        on: bool,
+    },
     Test(String),
     Reset(String),
     /// All names in their new order.
@@ -105,10 +113,23 @@ pub enum Ask {
 /// What became of an [`Ask`]; errors are for people.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    Older { filter: Option<String>, before: Option<String>, page: Result<LogPage, String> },
-    Record { id: String, opened: Result<Arc<Opened>, String> },
-    Changed { ask: Ask, done: Result<Option<ChangeView>, String> },
-    Tested { name: String, result: Result<TestView, String> },
+    Older {
+        filter: Option<String>,
+        before: Option<String>,
+        page: Result<LogPage, String>,
+    },
+    Record {
+        id: String,
+        opened: Result<Arc<Opened>, String>,
+    },
+    Changed {
+        ask: Ask,
+        done: Result<Option<Box<ChangeView>>, String>,
+    },
+    Tested {
+        name: String,
+        result: Result<TestView, String>,
+    },
     /// What was copied or saved, or why not.
     Copied(Result<String, String>),
 }

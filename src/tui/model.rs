@@ -3,7 +3,7 @@
 
 mod act;
 mod answers;
-mod command;
+pub mod command;
 pub mod detail;
 pub mod endpoints;
 mod filtering;
@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use ratatui::layout::Rect;
 
+pub use self::answers::curl;
 use self::detail::Detail;
 use self::endpoints::Endpoints;
 use self::log::Row;
@@ -128,7 +129,7 @@ pub struct Model {
     pub running: Running,
     pub requests: Requests,
     pub detail: Option<Detail>,
-    pub stats: Option<StatsView>,
+    pub stats: Option<Box<StatsView>>,
     pub range: usize,
     pub focus: Pane,
     pub mode: Mode,
@@ -175,7 +176,7 @@ impl Model {
             Message::Key(key) => self.key(key),
             Message::Mouse(event) => self.point(event),
             Message::Paste(text) => self.paste(&text),
-            Message::Feed(news) => self.hear(news),
+            Message::Feed(news) => self.hear(*news),
             Message::Answer(answer) => self.answered(answer),
             Message::Stop => vec![Effect::Quit],
             Message::Resumed => vec![Effect::Redraw],
@@ -185,6 +186,19 @@ impl Model {
             }
             Message::Tick | Message::Resized => Vec::new(),
         }
+    }
+
+    /// It was drawn there. Whether what is shown depends on it, so that it has to be drawn once more.
+    pub fn drawn(&mut self, areas: Areas) -> bool {
+        let width = usize::from(areas.detail.width);
+        let wrapped = width > 0 && self.detail.as_mut().is_some_and(|detail| detail.set_width(width));
+        let moved = self.areas.requests.height != areas.requests.height;
+        self.areas = areas;
+        if moved {
+            let height = self.height();
+            self.requests.shown_mut().keep_in_view(height);
+        }
+        wrapped || moved
     }
 
     /// Where keys work now, the most particular place first.
@@ -256,7 +270,7 @@ impl Model {
             }
             Event::Config(standing) => {
                 if let Some(status) = &mut self.status {
-                    status.config = standing;
+                    status.config = *standing;
                 }
             }
             Event::Missed(missed) => {
@@ -329,11 +343,13 @@ impl Model {
 
 /// Keeps `news` for later; of what only the newest counts, only that.
 fn hold(behind: &mut VecDeque<News>, news: News) {
-    let replaced = |old: &News| match (&news, old) {
-        (News::Pushed(Event::Status(_)), News::Pushed(Event::Status(_)))
-        | (News::Endpoints(_), News::Endpoints(_))
-        | (News::Stats(_), News::Stats(_)) => true,
-        _ => false,
+    let replaced = |old: &News| {
+        matches!(
+            (&news, old),
+            (News::Pushed(Event::Status(_)), News::Pushed(Event::Status(_)))
+                | (News::Endpoints(_), News::Endpoints(_))
+                | (News::Stats(_), News::Stats(_))
+        )
     };
     // The old one stands near the end, if there is one.
     if let Some(at) = behind.iter().rposition(replaced) {

@@ -7,22 +7,22 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::wire::words;
 
 /// `text` on one line with nothing in it that a terminal obeys.
-pub fn clean(text: &str) -> Cow<'_, str> {
+pub(super) fn clean(text: &str) -> Cow<'_, str> {
     words::harmless(text, false)
 }
 
 /// Cells that it takes.
-pub fn width(text: &str) -> usize {
+pub(super) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
 /// As a coordinate.
-pub fn cells(count: usize) -> u16 {
+pub(super) fn cells(count: usize) -> u16 {
     u16::try_from(count).unwrap_or(u16::MAX)
 }
 
 /// The beginning of `text` that takes at most `room` cells; `…` stands for what was left out.
-pub fn cut(text: &str, room: usize) -> Cow<'_, str> {
+pub(super) fn cut(text: &str, room: usize) -> Cow<'_, str> {
     // No character takes less than a byte for each of its cells.
     if text.len() <= room || width(text) <= room {
         return Cow::Borrowed(text);
@@ -47,7 +47,7 @@ fn fitting(text: &str, room: usize) -> usize {
 }
 
 /// `text` in lines of at most `room` cells, broken at its own line breaks, else at a space, else anywhere.
-pub fn wrap(text: &str, room: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, room: usize) -> Vec<String> {
     let room = room.max(2);
     let mut lines = Vec::new();
     for line in text.split('\n') {

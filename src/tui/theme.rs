@@ -100,17 +100,16 @@ impl Paint {
 }
 
 /// The nearest of the 216 colours of the cube and the 24 greys.
-fn nearest(r: u8, g: u8, b: u8) -> u8 {
+fn nearest(red: u8, green: u8, blue: u8) -> u8 {
     const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
-    let step = |value: u8| (0_u8..6).min_by_key(|i| STEPS[usize::from(*i)].abs_diff(value)).unwrap_or(0);
-    let (i, j, k) = (step(r), step(g), step(b));
-    let distance = |x: u8, y: u8, z: u8| {
-        [(r, x), (g, y), (b, z)].iter().map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum::<u32>()
-    };
-    let grey = (0_u8..24).min_by_key(|n| distance(8 + 10 * n, 8 + 10 * n, 8 + 10 * n)).unwrap_or(0);
-    let level = 8 + 10 * grey;
-    let cube = distance(STEPS[usize::from(i)], STEPS[usize::from(j)], STEPS[usize::from(k)]);
-    if distance(level, level, level) < cube { 232 + grey } else { 16 + 36 * i + 6 * j + k }
+    let rgb = [red, green, blue];
+    let [r, g, b] = rgb.map(|value| (0_u8..6).min_by_key(|i| STEPS[usize::from(*i)].abs_diff(value)).unwrap_or(0));
+    let distance =
+        |other: [u8; 3]| rgb.iter().zip(other).map(|(own, other)| u32::from(own.abs_diff(other)).pow(2)).sum::<u32>();
+    let level = |n: u8| [8 + 10 * n; 3];
+    let grey = (0_u8..24).min_by_key(|n| distance(level(*n))).unwrap_or(0);
+    let cube = distance([r, g, b].map(|step| STEPS[usize::from(step)]));
+    if distance(level(grey)) < cube { 232 + grey } else { 16 + 36 * r + 6 * g + b }
 }
 
 /// What things look like.
@@ -280,28 +279,24 @@ pub fn to_ascii(buffer: &mut Buffer) {
     }
 }
 
+/// Signs that mean the same thing in their context share a letter.
 fn ascii(sign: char) -> &'static str {
     match sign {
-        '─' | '╌' | '—' | '–' | '━' => "-",
+        '─' | '╌' | '—' | '–' | '━' | '▃' => "-",
         '│' | '┃' | '▏' | '▌' => "|",
-        '┌' | '┐' | '└' | '┘' | '┤' | '├' | '┬' | '┴' | '┼' => "+",
-        '●' => "*",
+        '┌' | '┐' | '└' | '┘' | '┤' | '├' | '┬' | '┴' | '┼' | '▅' => "+",
+        '●' | '▆' => "*",
         '◐' => "%",
         '◌' => "z",
         '○' | '·' | '▁' => ".",
-        '…' | '▂' => ":",
-        '▃' => "-",
+        '…' | '▂' | '▒' | '░' => ":",
         '▄' => "=",
-        '▅' => "+",
-        '▆' => "*",
         '▇' => "#",
         '█' => "@",
-        '▒' | '░' => ":",
         '▸' | '▶' | '›' | '→' => ">",
         '▾' | '▼' | '↓' => "v",
         '▲' | '↑' => "^",
         '‹' | '←' => "<",
-        '␛'..='␡' | '␀'..='␟' => "^",
         '“' | '”' => "\"",
         '‘' | '’' => "'",
         _ => "?",
@@ -315,9 +310,7 @@ mod tests {
     use super::*;
 
     fn screen(variables: &[(&str, &str)]) -> Screen {
-        Screen::detect(|name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-        })
+        Screen::detect(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]

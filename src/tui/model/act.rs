@@ -77,7 +77,11 @@ impl Model {
             Action::Zoom => self.zoom = !self.zoom,
             Action::Mouse => {
                 self.mouse = !self.mouse;
-                let told = if self.mouse { "the mouse is ours again" } else { "the mouse is the terminal's: select as usual, M takes it back" };
+                let told = if self.mouse {
+                    "the mouse is ours again"
+                } else {
+                    "the mouse is the terminal's: select as usual, M takes it back"
+                };
                 self.say(Tone::Plain, told);
                 return vec![Effect::Mouse(self.mouse)];
             }

@@ -26,7 +26,7 @@ impl Model {
                     detail.fill(opened, width);
                 }
             }
-            Answer::Changed { ask, done: Ok(change) } => self.changed(&ask, change),
+            Answer::Changed { ask, done: Ok(change) } => self.changed(&ask, change.as_deref()),
             Answer::Changed { ask, done: Err(why) } => self.say(Tone::Bad, format!("{}: {why}", wish(&ask))),
             Answer::Tested { name, result } => self.tested(&name, result),
             Answer::Copied(Ok(told)) => self.say(Tone::Good, told),
@@ -35,19 +35,21 @@ impl Model {
         Vec::new()
     }
 
-    fn changed(&mut self, ask: &Ask, change: Option<ChangeView>) {
+    fn changed(&mut self, ask: &Ask, change: Option<&ChangeView>) {
         let (told, undo) = match ask {
             Ask::Enable { name, on } => {
                 let word = if *on { "enabled" } else { "disabled; what is under way there finishes" };
                 (format!("{name} is {word}"), Some(Ask::Enable { name: name.clone(), on: !on }))
             }
-            Ask::Order(names) => (format!("the order is now {}", names.join(", ")), Some(Ask::Order(self.endpoints.order()))),
+            Ask::Order(names) => {
+                (format!("the order is now {}", names.join(", ")), Some(Ask::Order(self.endpoints.order())))
+            }
             Ask::Reset(name) => (format!("the failures of {name} are forgotten"), None),
             Ask::Delete(name) => (format!("{name} is deleted from the config file"), None),
             Ask::Older { .. } | Ask::Record(_) | Ask::Test(_) => return,
         };
         let hint = if undo.is_some() { " · u takes it back" } else { "" };
-        let restart = change.as_ref().and_then(|change| change.restart_needed.first());
+        let restart = change.and_then(|change| change.restart_needed.first());
         let restart = restart.map_or(String::new(), |what| format!(" · a restart is needed for {what}"));
         self.notices.undo = undo;
         self.say(Tone::Good, format!("{told}{restart}{hint}"));
@@ -80,11 +82,13 @@ impl Model {
     pub(super) fn copy(&mut self, action: Action) -> Vec<Effect> {
         self.mode = Mode::Panes;
         let Some(id) = self.copied_id() else { return Vec::new() };
+        let listen = self.status.as_ref().map_or_else(String::new, |status| status.listen.clone());
+        let record = |curl, to_file| Effect::CopyRecord { id: id.clone(), curl, to_file, listen };
         let effect = match action {
             Action::CopyId => Effect::Copy { what: "the id", text: id },
-            Action::CopyJson => Effect::CopyRecord { id, curl: false, to_file: false },
-            Action::CopyCurl => Effect::CopyRecord { id, curl: true, to_file: false },
-            _ => Effect::CopyRecord { id, curl: false, to_file: true },
+            Action::CopyJson => record(false, false),
+            Action::CopyCurl => record(true, false),
+            _ => record(false, true),
         };
         vec![effect]
     }
@@ -122,7 +126,9 @@ pub fn curl(record: &RequestRecord, listen: &str) -> String {
                 command.push_str("\n# the log keeps only the beginning of this body: see logging.log_request_body");
             }
         }
-        _ if record.request.size > 0 => command.push_str("\n# the log does not keep this body: see logging.log_request_body"),
+        _ if record.request.size > 0 => {
+            command.push_str("\n# the log does not keep this body: see logging.log_request_body");
+        }
         _ => {}
     }
     command
@@ -140,13 +146,19 @@ mod tests {
 
     #[test]
     fn curl_repeats_the_request_without_any_key() {
-        let headers = [("authorization", "[redacted]"), ("x-api-key", "[redacted]"), ("anthropic-version", "1"), ("host", "h")];
+        let headers =
+            [("authorization", "[redacted]"), ("x-api-key", "[redacted]"), ("anthropic-version", "1"), ("host", "h")];
         let request = Exchanged {
             headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             body: Some("{\"a\":\"it's\"}".into()),
             ..Exchanged::default()
         };
-        let record = RequestRecord { method: "POST".into(), path: "/v1/messages?beta=true".into(), request, ..RequestRecord::default() };
+        let record = RequestRecord {
+            method: "POST".into(),
+            path: "/v1/messages?beta=true".into(),
+            request,
+            ..RequestRecord::default()
+        };
         let expected = "curl -X POST 'http://127.0.0.1:8080/v1/messages?beta=true' \\\n  -H 'anthropic-version: 1' \\\n  \
                         -H \"Authorization: Bearer $ANTHROPIC_AUTH_TOKEN\" \\\n  --data-raw '{\"a\":\"it'\\''s\"}'";
         assert_eq!(curl(&record, "127.0.0.1:8080"), expected);

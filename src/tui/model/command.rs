@@ -38,7 +38,18 @@ const COMMANDS: [(&str, Takes, &str); 14] = [
 
 /// Keys of the filter language.
 const FILTER_WORDS: [&str; 12] = [
-    "status>=", "endpoint:", "model~", "session:", "ttft>", "duration>", "ending:", "path~", "time>", "in>", "out>", "not",
+    "status>=",
+    "endpoint:",
+    "model~",
+    "session:",
+    "ttft>",
+    "duration>",
+    "ending:",
+    "path~",
+    "time>",
+    "in>",
+    "out>",
+    "not",
 ];
 
 /// Commands for the help: how each is written, and what it does.
@@ -172,7 +183,8 @@ mod tests {
 
     #[test]
     fn a_beginning_is_enough_when_it_can_mean_one_thing_only() {
-        for (typed, meant) in [("q", Some("quit")), ("th", Some("theme")), ("e", None), ("endpoint", Some("endpoint"))] {
+        for (typed, meant) in [("q", Some("quit")), ("th", Some("theme")), ("e", None), ("endpoint", Some("endpoint"))]
+        {
             assert_eq!(full_name(typed), meant, "{typed}");
         }
     }

@@ -62,8 +62,8 @@ impl Detail {
     pub fn fill(&mut self, opened: Result<Arc<Opened>, String>, width: usize) {
         self.state = match opened {
             Ok(opened) => {
-                self.outlines = [&opened.request, &opened.response, &opened.events]
-                    .map(|doc| Outline::new(Arc::clone(doc), width));
+                self.outlines =
+                    [&opened.request, &opened.response, &opened.events].map(|doc| Outline::new(Arc::clone(doc), width));
                 State::Ready(opened)
             }
             Err(why) => State::Failed(why),
@@ -86,6 +86,17 @@ impl Detail {
     pub fn outline_mut(&mut self) -> Option<&mut Outline> {
         self.opened()?;
         self.outlines.get_mut(self.tab.number().checked_sub(1)?)
+    }
+
+    /// Wraps texts anew for a view of another width. Whether it has another one.
+    pub fn set_width(&mut self, width: usize) -> bool {
+        let mut changed = false;
+        if self.opened().is_some() {
+            for outline in &mut self.outlines {
+                changed |= outline.set_width(width);
+            }
+        }
+        changed
     }
 
     pub fn scroll(&self) -> usize {

@@ -83,7 +83,8 @@ impl Endpoints {
     }
 
     fn arrange(&mut self) {
-        let rank = |state: &str| ["down", "degraded", "resting", "up"].iter().position(|known| *known == state).unwrap_or(9);
+        let rank =
+            |state: &str| ["down", "degraded", "resting", "up"].iter().position(|known| *known == state).unwrap_or(9);
         match self.sort {
             Sort::Priority => self.list.sort_by_key(|endpoint| endpoint.priority),
             Sort::Name => self.list.sort_by(|a, b| a.name.cmp(&b.name)),

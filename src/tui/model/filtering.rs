@@ -17,7 +17,9 @@ impl Model {
     pub(super) fn begin(&mut self, purpose: Purpose) {
         let text = match purpose {
             Purpose::Filter => self.requests.filter_text().unwrap_or_default(),
-            Purpose::Search => self.detail.as_ref().and_then(|detail| detail.outline()).map_or("", |tree| tree.needle()),
+            Purpose::Search => {
+                self.detail.as_ref().and_then(|detail| detail.outline()).map_or("", |tree| tree.needle())
+            }
             Purpose::Command => "",
         };
         let mut prompt = Prompt::new(purpose, text);

@@ -190,6 +190,13 @@ impl Log {
         self.go_to(from + step, height);
     }
 
+    /// The view has another height.
+    pub fn keep_in_view(&mut self, height: usize) {
+        if self.paused && !self.rows.is_empty() {
+            self.reveal(height);
+        }
+    }
+
     /// Moves the view as little as it takes to show the cursor's row.
     fn reveal(&mut self, height: usize) {
         self.bottom = self.bottom.clamp(self.first, self.last().max(self.first));

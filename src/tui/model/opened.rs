@@ -53,7 +53,10 @@ fn part(exchanged: &mut Exchanged) -> Doc {
     let Some(body) = exchanged.body.take() else {
         if exchanged.size > 0 {
             let size = words::bytes(exchanged.size);
-            doc.part("note", &format!("{size} that the log does not keep: see logging.log_request_body and .log_response_body"));
+            doc.part(
+                "note",
+                &format!("{size} that the log does not keep: see logging.log_request_body and .log_response_body"),
+            );
         }
         return doc;
     };
@@ -66,7 +69,10 @@ fn part(exchanged: &mut Exchanged) -> Doc {
 }
 
 fn cut_short(exchanged: &Exchanged) -> String {
-    format!("only the beginning of {}: see logging.log_request_body and .log_response_body", words::bytes(exchanged.size))
+    format!(
+        "only the beginning of {}: see logging.log_request_body and .log_response_body",
+        words::bytes(exchanged.size)
+    )
 }
 
 /// What a stream said, block by block, put together from its deltas.
@@ -89,7 +95,9 @@ fn answer(stream: &str) -> Vec<(String, String)> {
                 blocks.entry(index).or_default().1.push_str(more.unwrap_or_default());
             }
             Some("message_delta") => {
-                end.extend(event["delta"]["stop_reason"].as_str().map(|why| ("stop_reason".to_owned(), why.to_owned())));
+                end.extend(
+                    event["delta"]["stop_reason"].as_str().map(|why| ("stop_reason".to_owned(), why.to_owned())),
+                );
             }
             Some("error") => end.push(("error".to_owned(), event["error"].to_string())),
             _ => {}

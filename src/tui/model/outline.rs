@@ -86,15 +86,18 @@ impl Outline {
         self.unwrapped.contains_key(&node)
     }
 
-    /// The view has another width: texts are wrapped anew.
-    pub fn set_width(&mut self, width: usize) {
+    /// For a view of another width texts are wrapped anew. Whether it is another one.
+    pub fn set_width(&mut self, width: usize) -> bool {
         if self.width == width {
-            return;
+            return false;
         }
         self.width = width;
         let open: Vec<u32> = self.unwrapped.keys().copied().collect();
-        open.into_iter().for_each(|node| self.unwrap(node));
+        for node in open {
+            self.unwrap(node);
+        }
         self.lay_out();
+        true
     }
 
     fn node(&self, index: u32) -> Option<&Node> {
@@ -164,8 +167,8 @@ impl Outline {
     /// Folds or unfolds a container, wraps or unwraps a text.
     pub fn toggle(&mut self, height: usize) {
         let Some(row) = self.rows.get(self.cursor).copied() else { return };
-        let Some(node) = self.node(row.node) else { return };
-        match node.kind {
+        let Some(kind) = self.node(row.node).map(|node| node.kind) else { return };
+        match kind {
             Kind::Object | Kind::Array if !self.folded.remove(&row.node) => {
                 self.folded.insert(row.node);
             }
@@ -197,9 +200,9 @@ impl Outline {
     }
 
     pub fn fold_all(&mut self, height: usize) {
-        let containers = (0..).zip(self.doc.nodes()).filter(|(_, node)| {
-            matches!(node.kind, Kind::Object | Kind::Array) && node.depth > 0
-        });
+        let containers = (0..)
+            .zip(self.doc.nodes())
+            .filter(|(_, node)| matches!(node.kind, Kind::Object | Kind::Array) && node.depth > 0);
         self.folded = containers.map(|(index, _)| index).collect();
         self.lay_out();
         self.reveal(height);
@@ -267,7 +270,9 @@ pub fn find(text: &str, needle: &str) -> Option<(usize, usize)> {
         let at = text.windows(needle.len()).position(|window| window.eq_ignore_ascii_case(needle))?;
         return Some((at, at + needle.len()));
     }
-    text.to_lowercase().contains(needle).then(|| text.find(needle).map_or((0, text.len()), |at| (at, at + needle.len())))
+    text.to_lowercase()
+        .contains(needle)
+        .then(|| text.find(needle).map_or((0, text.len()), |at| (at, at + needle.len())))
 }
 
 #[cfg(test)]

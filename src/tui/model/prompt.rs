@@ -105,7 +105,9 @@ mod tests {
     fn earlier_lines_come_back() {
         let history = ["one".to_owned(), "two".to_owned()];
         let mut prompt = Prompt::new(Purpose::Filter, "");
-        for (earlier, expected) in [(true, "two"), (true, "one"), (true, "one"), (false, "two"), (false, ""), (false, "")] {
+        for (earlier, expected) in
+            [(true, "two"), (true, "one"), (true, "one"), (false, "two"), (false, ""), (false, "")]
+        {
             prompt.recall(&history, earlier);
             assert_eq!(prompt.text(), expected);
         }

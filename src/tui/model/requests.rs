@@ -60,7 +60,8 @@ impl Requests {
         }
         let known = page.logs.iter().position(|record| self.all.find(&record.id).is_some());
         if known.is_none() && !page.logs.is_empty() {
-            self.all.push(Row::Note("some requests between these are not shown: claude-proxy logs search has them".into()));
+            self.all
+                .push(Row::Note("some requests between these are not shown: claude-proxy logs search has them".into()));
         }
         let new = known.unwrap_or(page.logs.len());
         let new: Vec<_> = page.logs.into_iter().take(new).map(Arc::new).collect();
