@@ -9,10 +9,17 @@ pub mod store;
 
 mod appender;
 mod encode;
+mod index;
+mod indexing;
 mod json;
+mod lean;
+mod position;
 mod queue;
 mod retention;
 mod ring;
+mod search;
+mod source;
+mod sums;
 mod writer;
 
 use std::fmt;

@@ -150,7 +150,7 @@ impl Wanted {
             Self::Endpoints => News::Endpoints(client.get("/api/endpoints").await?),
             Self::Recent => News::Recent(client.get(&format!("/api/logs?detail=summary&limit={RECENT}")).await?),
             Self::Stats(range) => {
-                let path = format!("/api/stats?last={range}s&step={}s", (range / STEPS).max(1));
+                let path = format!("/api/stats?range={range}s&step={}s", (range / STEPS).max(1));
                 News::Stats(Box::new(client.get(&path).await?))
             }
         })

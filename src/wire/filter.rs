@@ -71,6 +71,11 @@ impl Filter {
         eval::may_match_line(&self.expr, line)
     }
 
+    /// Whether it looks into headers and bodies, so that a record without them cannot be judged.
+    pub fn reads_bodies(&self) -> bool {
+        eval::reads_bodies(&self.expr)
+    }
+
     /// What lets through only what both do.
     pub fn and(self, other: Self) -> Self {
         let parts = [self, other].into_iter().filter(|filter| !filter.is_empty()).map(|filter| filter.expr);

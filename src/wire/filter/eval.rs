@@ -28,6 +28,15 @@ pub(super) fn may_match_line(expr: &Expr, line: &[u8]) -> bool {
     }
 }
 
+pub(super) fn reads_bodies(expr: &Expr) -> bool {
+    match expr {
+        Expr::And(parts) | Expr::Or(parts) => parts.iter().any(reads_bodies),
+        Expr::Not(part) => reads_bodies(part),
+        Expr::Text(_) => true,
+        Expr::Term(..) => false,
+    }
+}
+
 fn fits(record: &RequestRecord, field: Field, test: &Test) -> bool {
     match test {
         Test::Is(needle) if field == Field::Model => {

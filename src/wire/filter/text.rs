@@ -108,7 +108,9 @@ fn line_pattern(form: &str) -> String {
                     '\u{c}' => r"\\f|",
                     _ => "",
                 };
-                let _ = write!(pattern, r"(?:{short}\\u{code:04x}|\x{{{code:x}}})");
+                // Our own writer escapes what terminals obey; others leave it as it is beyond what JSON demands.
+                let bare = if code < 0x20 { String::new() } else { format!(r"|\x{{{code:x}}}") };
+                let _ = write!(pattern, r"(?:{short}\\u{code:04x}{bare})");
             }
             c => pattern.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
         }

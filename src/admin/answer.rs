@@ -1,0 +1,106 @@
+//! Answers: JSON, or a refusal in the one form that all of them have.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::wire::problem::{ApiProblem, ProblemDetail};
+
+/// Why something asked was not done: the status and what the answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub status: StatusCode,
+    /// Boxed, because it travels in results.
+    pub detail: Box<ProblemDetail>,
+}
+
+/// A handler's outcome.
+pub type Outcome<T> = Result<T, Refusal>;
+
+impl Refusal {
+    pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        let detail = ProblemDetail { code: code.to_owned(), message: message.into(), ..ProblemDetail::default() };
+        Self { status, detail: Box::new(detail) }
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.detail.hint = Some(hint.into());
+        self
+    }
+
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.detail.field = Some(field.into());
+        self
+    }
+
+    pub fn bad_request(code: &str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// What was asked makes no sense, though it was well formed.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message)
+    }
+
+    pub fn no_endpoint(name: &str) -> Self {
+        Self::not_found(format!("there is no endpoint \"{name}\"")).hint("GET /api/endpoints lists them")
+    }
+
+    /// A fault of ours.
+    pub fn internal(message: impl Into<String>) -> Self {
+        let hint = "this is a fault of claude-proxy; its standard error says more";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).hint(hint)
+    }
+
+    /// The part of the program that would do it is ending.
+    pub fn stopping() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "claude-proxy is stopping")
+            .hint("start it again with `claude-proxy serve`")
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut answer = json(&ApiProblem { error: *self.detail });
+        *answer.status_mut() = self.status;
+        if self.status == StatusCode::UNAUTHORIZED {
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        answer
+    }
+}
+
+/// A value as a JSON answer.
+pub fn json<T: Serialize>(value: &T) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => typed("application/json", body),
+        // Views hold nothing that JSON cannot say.
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// A body of this content type.
+pub fn typed(content_type: &'static str, body: impl Into<Body>) -> Response {
+    let mut answer = Response::new(body.into());
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+/// A JSON answer as a handler's result.
+#[derive(Clone, Debug)]
+pub struct Told<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Told<T> {
+    fn into_response(self) -> Response {
+        json(&self.0)
+    }
+}

@@ -1,0 +1,193 @@
+//! `GET /api/logs`: finished requests, read back from the log.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, header};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::answer::{Outcome, Refusal, Told, typed};
+use super::events::Pieces;
+use super::input::{Asked, Named};
+use super::state::Shared;
+use crate::clock;
+use crate::logs::store::{LogStore, Query};
+use crate::wire::filter::{Filter, FilterError};
+use crate::wire::logs::Detail;
+use crate::wire::record::RequestRecord;
+
+const NDJSON: &str = "application/x-ndjson";
+const LIMIT: usize = 100;
+const MOST: usize = 1000;
+/// A stream of hits may be longer: it is not held.
+const MOST_STREAMED: usize = 100_000;
+/// Hits that wait for a slow reader.
+const WAITING: usize = 16;
+
+/// What `GET /api/logs` can be asked; all that is given must hold.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogsQuery {
+    /// At most so many, 100 by default; up to 1000, as a stream up to 100000.
+    pub limit: Option<String>,
+    /// `next` of the page before.
+    pub before: Option<String>,
+    /// The endpoint whose answer went down, or that was tried last.
+    pub endpoint: Option<String>,
+    /// `429`, `4xx` or `>=400`.
+    pub status: Option<String>,
+    /// `complete`, `relayed_error`, `failed`, `cut` or `client_gone`.
+    pub ending: Option<String>,
+    pub model: Option<String>,
+    pub session: Option<String>,
+    /// RFC 3339, a date, or how long ago, such as `2h`.
+    pub from: Option<String>,
+    /// As `from`.
+    pub to: Option<String>,
+    /// A plain word, or the filter language.
+    pub q: Option<String>,
+    /// `summary` (no headers and bodies) or `short` (1024 bytes of each body, the default).
+    pub detail: Option<String>,
+}
+
+/// `GET /api/logs`
+pub async fn page(
+    State(admin): State<Shared>,
+    Asked(asked): Asked<LogsQuery>,
+    headers: HeaderMap,
+) -> Outcome<Response> {
+    let streamed = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes() == NDJSON.as_bytes());
+    let search = Search::of(&asked, if streamed { MOST_STREAMED } else { MOST })?;
+    let place = Arc::clone(&admin.searches).acquire_owned().await.map_err(|_| Refusal::stopping())?;
+    let store = admin.store();
+    if !streamed {
+        let stop = Gone::default();
+        let flag = stop.flag();
+        let page = tokio::task::spawn_blocking(move || store.page(&search.query(), &flag)).await;
+        drop(place);
+        return page.map_err(|_| crashed())?.map(|page| Told(page).into_response()).map_err(|error| unreadable(&error));
+    }
+    let (hits, found) = mpsc::channel(WAITING);
+    tokio::task::spawn_blocking(move || {
+        search.stream(&store, &hits);
+        drop(place);
+    });
+    Ok(typed(NDJSON, Body::new(Pieces(found))))
+}
+
+/// `GET /api/logs/{id}`
+pub async fn one(State(admin): State<Shared>, Named(id): Named) -> Outcome<Told<RequestRecord>> {
+    let store = admin.store();
+    let wanted = id.clone();
+    let record = tokio::task::spawn_blocking(move || store.get(&wanted)).await.map_err(|_| crashed())?;
+    let record = record.map_err(|error| unreadable(&error))?;
+    // What the files do not keep, memory may.
+    let record = record.or_else(|| admin.parts.log.recent().get(&id).map(|record| (*record).clone()));
+    record.map(Told).ok_or_else(|| {
+        Refusal::not_found("there is no record of that id")
+            .hint("it may be older than logging.retention, or logging.log_request_types leaves it out")
+    })
+}
+
+/// Set when whoever asked is gone.
+#[derive(Debug, Default)]
+struct Gone(Arc<AtomicBool>);
+
+impl Gone {
+    fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A query that was understood.
+#[derive(Debug)]
+struct Search {
+    filter: Filter,
+    before: Option<String>,
+    limit: usize,
+    detail: Detail,
+}
+
+impl Search {
+    fn of(asked: &LogsQuery, most: usize) -> Outcome<Self> {
+        Ok(Self {
+            filter: filter(asked)?,
+            before: asked.before.clone().filter(|before| !before.is_empty()),
+            limit: limit(asked.limit.as_deref(), most)?,
+            detail: detail(asked.detail.as_deref())?,
+        })
+    }
+
+    fn query(&self) -> Query<'_> {
+        Query { filter: &self.filter, before: self.before.as_deref(), limit: self.limit, detail: self.detail }
+    }
+
+    /// Each hit as a line of JSON; ends early when nobody takes them any more.
+    fn stream(&self, store: &LogStore, hits: &mpsc::Sender<Bytes>) {
+        let stop = AtomicBool::new(false);
+        let found = store.search(&self.query(), &stop, &mut |record| {
+            let Ok(mut line) = serde_json::to_vec(&record) else { return ControlFlow::Continue(()) };
+            line.push(b'\n');
+            match hits.blocking_send(line.into()) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        });
+        if let Err(error) = found {
+            tracing::warn!("a search of the request log broke off: {error}");
+        }
+    }
+}
+
+fn limit(text: Option<&str>, most: usize) -> Outcome<usize> {
+    let Some(text) = text else { return Ok(LIMIT) };
+    let refused =
+        || Refusal::bad_request("bad_query", format!("limit: expected a number from 1 to {most}")).field("limit");
+    let limit: usize = text.parse().map_err(|_| refused())?;
+    if limit == 0 { Err(refused()) } else { Ok(limit.min(most)) }
+}
+
+fn detail(text: Option<&str>) -> Outcome<Detail> {
+    match text {
+        None | Some("short") => Ok(Detail::Short),
+        Some("summary") => Ok(Detail::Summary),
+        Some(_) => Err(Refusal::bad_request("bad_query", "detail: expected summary or short").field("detail")),
+    }
+}
+
+/// The query's members and its `q` in the one language that the log knows.
+fn filter(asked: &LogsQuery) -> Outcome<Filter> {
+    let now = clock::wall();
+    let parse = |field: &str, text: &str| Filter::parse(text, now).map_err(|error| refused(field, error));
+    let q = asked.q.as_deref().unwrap_or_default();
+    let filter = parse("q", q)?;
+    Ok(filter)
+}
+
+fn refused(field: &str, error: FilterError) -> Refusal {
+    let mut refusal = Refusal::bad_request("bad_filter", error.message).field(field);
+    refusal.detail.hint = error.hint;
+    // Only `q` is the text that the span counts in.
+    refusal.detail.span = (field == "q").then_some(error.span);
+    refusal
+}
+
+fn crashed() -> Refusal {
+    Refusal::internal("reading the log crashed")
+}
+
+fn unreadable(error: &std::io::Error) -> Refusal {
+    Refusal::internal(format!("the log cannot be read: {error}")).hint("check the permissions of logging.log_directory")
+}
