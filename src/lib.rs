@@ -46,4 +46,5 @@ pub mod logs;
 pub mod proxy;
 pub mod telemetry;
 pub mod traffic;
+pub mod tui;
 pub mod wire;
