@@ -5,8 +5,8 @@
 //! asks the clock. A test (`tests/layers.rs`) reads every such line and fails on any other edge.
 //! ```text
 //! L4  main  cli  commands/*        assemble, own the tasks, print, pick the exit code
-//! L3  proxy/*                      bytes of clients
-//! L2  live  logs/*  client  telemetry   a lock, a file, a socket, a subscriber
+//! L3  proxy/*  admin/*  tui/*      bytes of clients | operators by HTTP | operators by terminal
+//! L2  live  logs/*  client  traffic  telemetry   a lock, a file, a socket, what passes, a subscriber
 //! L1  config/*  wire/*  clock      text to types | the words on disk | the one clock
 //! L0  domain/*                     values in, values out: no clock, no socket, no file
 //! ```
@@ -44,4 +44,5 @@ pub mod live;
 pub mod logs;
 pub mod proxy;
 pub mod telemetry;
+pub mod traffic;
 pub mod wire;

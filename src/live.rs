@@ -1,6 +1,6 @@
 //! The state that all requests share: which endpoints there are and how they fare.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use http::HeaderMap;
@@ -19,7 +19,12 @@ pub struct Live {
     last_good: Mutex<Option<Arc<LastGood>>>,
     /// Something changed that may bring the next probe nearer.
     changed: Notify,
+    /// Told of every change of state.
+    observer: OnceLock<Observer>,
 }
+
+/// Called without any lock held; must not wait.
+pub type Observer = Box<dyn Fn(&Change) + Send + Sync>;
 
 /// What a probe imitates: the last client request that got a right answer.
 pub struct LastGood {
@@ -31,7 +36,12 @@ pub struct LastGood {
 impl Live {
     pub fn new(specs: &[Arc<EndpointSpec>], rules: HealthRules) -> Arc<Self> {
         let pool = Mutex::new(Pool::new(specs, rules, clock::now()));
-        Arc::new(Self { pool, last_good: Mutex::default(), changed: Notify::new() })
+        Arc::new(Self { pool, last_good: Mutex::default(), changed: Notify::new(), observer: OnceLock::new() })
+    }
+
+    /// `observer` is told of every change of an endpoint's state from now on; only the first one is taken.
+    pub fn observe(&self, observer: Observer) {
+        let _ = self.observer.set(observer);
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
@@ -98,6 +108,23 @@ impl Live {
         self.changed.notify_one();
     }
 
+    /// Notices and tells what the passing of time changed, such as the end of a rest.
+    pub fn settle(&self) {
+        let changes = self.pool().changes(clock::now());
+        self.tell(&changes);
+    }
+
+    /// Takes an endpoint as up, whatever was seen of it; `false` when there is none of that name.
+    pub fn reset(&self, name: &str) -> bool {
+        let now = clock::now();
+        let mut pool = self.pool();
+        let known = pool.reset(name, now);
+        let changes = pool.changes(now);
+        drop(pool);
+        self.tell(&changes);
+        known
+    }
+
     /// Whether these are the settings in force for that endpoint.
     pub fn is_current(&self, id: EndpointId, spec: &Arc<EndpointSpec>) -> bool {
         self.pool().is_current(id, spec)
@@ -120,6 +147,9 @@ impl Live {
                 State::Down => warn!("endpoint {name} is down: {reason}"),
                 State::Resting => warn!("endpoint {name} rests, as it asked for: {reason}"),
                 State::Degraded => info!("endpoint {name} had a failure: {reason}"),
+            }
+            if let Some(observer) = self.observer.get() {
+                observer(change);
             }
         }
         if !changes.is_empty() {

@@ -42,6 +42,7 @@ use crate::domain::redact::Redactor;
 use crate::domain::reply::Problem;
 use crate::live::{LastGood, Live};
 use crate::logs::LogHandle;
+use crate::traffic::Traffic;
 use crate::wire::record::Ending;
 
 /// Everything that requests share.
@@ -70,18 +71,28 @@ pub struct Running {
 }
 
 impl Proxy {
-    pub fn new(config: Config, redactor: Redactor, log: LogHandle) -> Arc<Self> {
-        Self::with_exchanges(config, redactor, log, Box::new(|spec| Ok(Arc::new(Upstream::new(spec)?))))
+    pub fn new(config: Config, redactor: Redactor, log: LogHandle, traffic: Arc<Traffic>) -> Arc<Self> {
+        Self::with_exchanges(config, redactor, log, traffic, Box::new(|spec| Ok(Arc::new(Upstream::new(spec)?))))
     }
 
     /// [`Proxy::new`] over other transports than sockets.
-    pub fn with_exchanges(config: Config, redactor: Redactor, log: LogHandle, make: MakeExchange) -> Arc<Self> {
+    pub fn with_exchanges(
+        config: Config,
+        redactor: Redactor,
+        log: LogHandle,
+        traffic: Arc<Traffic>,
+        make: MakeExchange,
+    ) -> Arc<Self> {
         let live = Live::new(&config.endpoints, config.health.clone());
+        let watchers = Arc::clone(&traffic);
+        live.observe(Box::new(move |change| {
+            watchers.endpoint_changed(&change.name, change.from, change.to, change.reason.as_deref());
+        }));
         Arc::new(Self {
             live,
             running: RwLock::new(Arc::new(Running { config, redactor })),
             exchanges: Mutex::default(),
-            ledgers: Ledgers { log, closing: Arc::default() },
+            ledgers: Ledgers { log, traffic, closing: Arc::default() },
             make,
             ids: RequestIds::new(),
             refused: AtomicU64::new(0),

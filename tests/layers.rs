@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 5] = [
     &["domain"],
     &["config", "wire", "clock"],
-    &["live", "logs", "client", "telemetry"],
+    &["live", "logs", "client", "traffic", "telemetry"],
     &["proxy", "admin", "tui"],
     &["main", "cli", "commands"],
 ];

@@ -27,5 +27,6 @@ mod secrets;
 mod sharing;
 mod shutdown;
 mod streaming;
+mod supply;
 mod timeouts;
 mod tls;

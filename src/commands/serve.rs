@@ -13,11 +13,12 @@ use crate::config::watch::{self as config_watch, Watch};
 use crate::config::{self, Config};
 use crate::domain::endpoint::Auth;
 use crate::domain::redact::Redactor;
-use crate::logs::{self, LogHandle, LogThread, Settings};
+use crate::logs::{self, LogHandle, LogThread, Observer, Settings};
 use crate::proxy::attempt::shown;
 use crate::proxy::listen::{self, Stop};
 use crate::proxy::{Proxy, probe};
 use crate::telemetry::{self, Guard, SharedRedactor};
+use crate::traffic::Traffic;
 
 pub fn run(config: Config) -> Result<Exit, CommandError> {
     // One thread relays: handing a stream from core to core costs more than it brings (see the README's figures).
@@ -35,11 +36,14 @@ async fn serve(config: Config) -> Result<Exit, CommandError> {
     let diagnostics = telemetry::init(config.logging.level, use_color(), shared.clone());
     // A panic ends one request; its words go where all others do, past the redactor.
     std::panic::set_hook(Box::new(|panic| tracing::error!("a bug in claude-proxy: {panic}")));
-    let (log, log_thread) = logs::start(Settings::from(&config.logging), redactor.clone(), None);
+    let traffic = Traffic::new();
+    let ledger = Arc::clone(&traffic);
+    let observer: Observer = Box::new(move |key, record, line| ledger.recorded(key, record, line));
+    let (log, log_thread) = logs::start(Settings::from(&config.logging), redactor.clone(), Some(observer));
     tell_start(&config, address);
 
     let mut reloader = Reloader::new(&config, address, shared, log.clone(), diagnostics);
-    let proxy = Proxy::new(config, redactor, log);
+    let proxy = Proxy::new(config, redactor, log, traffic);
     let prober = tokio::spawn(probe::watch(Arc::clone(&proxy)));
     let (stop, stopping) = watch::channel(Stop::No);
     let mut serving = tokio::spawn(listen::run(listener, Arc::clone(&proxy), stopping));

@@ -145,6 +145,12 @@ impl Pool {
         }
     }
 
+    /// A clean slate for an endpoint; `false` when there is none of that name.
+    pub fn reset(&mut self, name: &str, now: Instant) -> bool {
+        let slot = self.slots.iter_mut().find(|slot| slot.spec.name == name);
+        slot.map(|slot| slot.health.recover(now)).is_some()
+    }
+
     /// Whether these are the settings in force for that endpoint.
     pub fn is_current(&self, id: EndpointId, spec: &Arc<EndpointSpec>) -> bool {
         self.slots.iter().any(|slot| slot.id == id && slot.spec == *spec)

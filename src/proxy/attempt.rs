@@ -1,6 +1,7 @@
 //! One attempt at one endpoint: from the first packet to the point where its answer is good enough to commit to.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ use crate::domain::message::{self, ApiError, Usage};
 use crate::domain::refusal;
 use crate::domain::reply;
 use crate::domain::secret::Secret;
+use crate::traffic::UnderWay;
+use crate::wire::status::Phase;
 
 /// An answer that is held whole is a fault beyond this, decoded.
 const MAX_ANSWER: usize = 32 * 1024 * 1024;
@@ -42,6 +45,16 @@ pub struct Call<'a> {
     pub own_token: Option<&'a Secret>,
     /// Set once the request may be on its way.
     pub sent: AtomicBool,
+    /// Told how far it comes; a probe is no request under way.
+    pub under_way: Option<Arc<UnderWay>>,
+}
+
+impl Call<'_> {
+    fn reach(&self, phase: Phase) {
+        if let Some(request) = &self.under_way {
+            request.reach(phase);
+        }
+    }
 }
 
 /// An answer that may go down.
@@ -86,6 +99,7 @@ enum Measure {
 /// The fault, with whose blame it is and what to relay if nobody has a better answer.
 pub async fn open(call: &Call<'_>) -> Result<Opened, Fault> {
     let (response, deadline) = send(call).await?;
+    call.reach(Phase::Held);
     let (head, body) = response.into_parts();
     let status = head.status;
     if status.is_informational() {
@@ -166,6 +180,7 @@ type Exchanged = Result<(Response<BoxSource>, Instant), (Fault, Option<SendError
 async fn exchange(call: &Call<'_>, link: Box<dyn Link>, head: http::request::Parts) -> Exchanged {
     let limit = call.timeouts.first_byte;
     call.sent.store(true, Ordering::Relaxed);
+    call.reach(Phase::Waiting);
     let upload = Upload::new(&call.inbound.body);
     let watch = upload.watch();
     let mut answer = link.send(Request::from_parts(head, upload));

@@ -1,6 +1,7 @@
 //! The failover loop: one endpoint after another until one has an answer that may go down. What happens after that
 //! is the relay's; nothing here can run again once bytes went down.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use crate::domain::fault::{Answer, Blame, Fault, FaultKind, Progress};
 use crate::domain::health::{Failure, Outcome};
 use crate::domain::reply::{self, Problem, Tried};
 use crate::live::Lease;
+use crate::traffic::UnderWay;
 use crate::wire::record::Ending;
 
 /// What the client gets.
@@ -35,6 +37,13 @@ pub struct Failed {
     pub endpoint: Option<String>,
 }
 
+/// How long all attempts together may take.
+#[derive(Clone, Copy)]
+struct Time {
+    deadline: Instant,
+    budget: Duration,
+}
+
 /// The faults of one request so far.
 #[derive(Default)]
 struct Faults {
@@ -49,7 +58,8 @@ pub async fn forward(proxy: &Proxy, running: &Running, inbound: &Inbound, trip: 
     while let Some(lease) = proxy.live.choose(&tried, inbound.session.as_deref()) {
         tried.push(lease.id);
         trip.begin_attempt(&lease.spec.name);
-        let fault = match attempt_within(proxy, running, inbound, &lease, deadline, budget).await {
+        let time = Time { deadline, budget };
+        let fault = match attempt_within(proxy, running, inbound, &lease, time, trip.under_way()).await {
             Ok(opened) => {
                 trip.end_attempt(Some(opened.status));
                 return Forwarded::Opened(opened, lease);
@@ -78,9 +88,10 @@ async fn attempt_within(
     running: &Running,
     inbound: &Inbound,
     lease: &Lease,
-    deadline: Instant,
-    budget: Duration,
+    time: Time,
+    under_way: Option<Arc<UnderWay>>,
 ) -> Result<Opened, Fault> {
+    let Time { deadline, budget } = time;
     let exchange = proxy.exchange(lease.id, &lease.spec).map_err(|detail| Fault::new(FaultKind::Connect, detail))?;
     let call = Call {
         exchange: &*exchange,
@@ -90,6 +101,7 @@ async fn attempt_within(
         timeouts: running.config.timeouts,
         own_token: running.config.server.auth_token.as_ref(),
         sent: AtomicBool::new(false),
+        under_way,
     };
     let began = clock::now();
     let Ok(opened) = timeout_at(deadline.into(), attempt::open(&call)).await else {

@@ -191,6 +191,7 @@ impl Probe<'_> {
             timeouts: self.timeouts,
             own_token: None,
             sent: AtomicBool::new(false),
+            under_way: None,
         };
         attempt::open(&call).await
     }

@@ -16,6 +16,7 @@ use crate::domain::redact::{self, Redactor};
 use crate::domain::secret::Secret;
 use crate::logs::capture::Capture;
 use crate::logs::{Entry, LogHandle};
+use crate::traffic::{Begun, Ticket, Traffic, UnderWay};
 use crate::wire::record::{AttemptRecord, Ending, RequestRecord, Usage, record_time};
 
 /// Nginx's number for a client that left before anything went down.
@@ -25,12 +26,15 @@ const CLIENT_GONE: u16 = 499;
 #[derive(Clone)]
 pub struct Ledgers {
     pub log: LogHandle,
+    pub traffic: Arc<Traffic>,
     /// The program's time is up: what is dropped from now on was cut by us.
     pub closing: Arc<AtomicBool>,
 }
 
 pub struct Trip {
     ledgers: Ledgers,
+    /// `None` once it has ended.
+    ticket: Option<Ticket>,
     started: Instant,
     wall: SystemTime,
     record: RequestRecord,
@@ -56,6 +60,13 @@ impl Trip {
     pub fn new(ledgers: &Ledgers, redactor: &Redactor, id: String, arrival: Arrival, inbound: &Inbound) -> Box<Self> {
         let presented = redact::presented(&inbound.headers);
         let (request_body, response_body) = ledgers.log.captures(&presented);
+        let ticket = ledgers.traffic.begin(Begun {
+            at: arrival.at,
+            wall: arrival.wall,
+            method: inbound.method.to_string(),
+            path: inbound.target.path().to_owned(),
+            presented: presented.clone(),
+        });
         let record = RequestRecord {
             id,
             method: inbound.method.to_string(),
@@ -65,6 +76,7 @@ impl Trip {
         };
         Box::new(Self {
             ledgers: ledgers.clone(),
+            ticket: Some(ticket),
             started: arrival.at,
             wall: arrival.wall,
             record,
@@ -87,6 +99,14 @@ impl Trip {
         self.record.model.clone_from(&inbound.peek.model);
         self.record.stream = inbound.peek.stream;
         self.record.session.clone_from(&inbound.session);
+        if let Some(ticket) = &self.ticket {
+            ticket.known(inbound.peek.model.as_deref(), inbound.peek.stream, inbound.session.as_deref());
+        }
+    }
+
+    /// The request among those under way.
+    pub fn under_way(&self) -> Option<Arc<UnderWay>> {
+        self.ticket.as_ref().map(Ticket::request)
     }
 
     pub fn is_head(&self) -> bool {
@@ -108,6 +128,9 @@ impl Trip {
 
     pub fn begin_attempt(&mut self, endpoint: &str) {
         self.attempt_started = clock::now();
+        if let Some(ticket) = &self.ticket {
+            ticket.attempt(endpoint);
+        }
         self.record.endpoint = Some(endpoint.to_owned());
         let started_ms = millis(self.attempt_started - self.started);
         self.record.attempts.push(AttemptRecord {
@@ -120,6 +143,9 @@ impl Trip {
     /// The attempt under way failed.
     pub fn note(&mut self, fault: &Fault) {
         self.end_attempt(fault.status);
+        if let Some(ticket) = &self.ticket {
+            ticket.failed();
+        }
         if let Some(attempt) = self.record.attempts.last_mut() {
             attempt.fault = Some(fault.kind.word().to_owned());
             attempt.detail = Some(fault.detail.clone());
@@ -148,11 +174,17 @@ impl Trip {
             }
         }
         self.response_headers.clone_from(headers);
+        if let Some(ticket) = &self.ticket {
+            ticket.committed();
+        }
     }
 
     /// These bytes of the body go down now.
     pub fn pass(&mut self, bytes: &Bytes) {
         self.response_body.push(bytes);
+        if let Some(ticket) = &self.ticket {
+            ticket.passed(bytes.len());
+        }
     }
 
     pub fn set_usage(&mut self, usage: Usage) {
@@ -208,8 +240,9 @@ impl Trip {
                 Ending::Complete | Ending::RelayedError => None,
             };
         }
+        let key = self.ticket.take().map_or(0, |ticket| ticket.key());
         self.ledgers.log.submit(Entry {
-            key: 0,
+            key,
             record,
             presented: std::mem::take(&mut self.presented),
             request_headers: Arc::clone(&self.request_headers),

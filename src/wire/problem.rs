@@ -16,7 +16,6 @@ pub struct ProblemDetail {
     /// What happened, in a sentence; never a credential's value.
     pub message: String,
     /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// The field of the request that is at fault, such as `url`.
     #[serde(skip_serializing_if = "Option::is_none")]

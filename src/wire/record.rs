@@ -53,6 +53,14 @@ pub struct RequestRecord {
     pub error: Option<String>,
 }
 
+impl RequestRecord {
+    /// Whether an endpoint's answer went down after another endpoint had failed.
+    pub fn failed_over(&self) -> bool {
+        let answered = self.first_byte_ms.is_some() && self.ending != Ending::Failed;
+        answered && self.attempts.len() > 1 && self.attempts.last().map(|last| &last.endpoint) == self.endpoint.as_ref()
+    }
+}
+
 /// How the request ended for the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -20,6 +20,7 @@ use crate::domain::health::State;
 use crate::domain::peek;
 use crate::domain::redact::Redactor;
 use crate::logs::{self, LogThread, Settings};
+use crate::traffic::Traffic;
 use crate::wire::record::{Ending, RequestRecord};
 
 const MESSAGE: &str = r#"{"id":"m","type":"message","role":"assistant","model":"x","content":[],"usage":{"input_tokens":3,"output_tokens":2}}"#;
@@ -69,7 +70,7 @@ impl Bench {
         let scripts = ends.clone();
         let make: MakeExchange = Box::new(move |spec| Ok(Arc::new(scripts[&spec.name].clone()) as Arc<dyn Exchange>));
         let redactor = Redactor::new(&config.secrets());
-        let proxy = Proxy::with_exchanges(config, redactor, log, make);
+        let proxy = Proxy::with_exchanges(config, redactor, log, Traffic::new(), make);
         Self { proxy, ends, _log: thread, _folder: folder }
     }
 

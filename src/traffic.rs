@@ -1,0 +1,197 @@
+//! What passes: the requests under way, how each endpoint fared lately, and all that happens, in order, for those who
+//! watch.
+//!
+//! The request path pays for it with a few pointers under a lock that nobody holds for long. Views are made by who asks
+//! for them, on their own thread; sums are kept by the log's thread as it writes the finished requests down.
+
+mod figures;
+mod happenings;
+mod under_way;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Notify;
+
+pub use self::figures::Figures;
+pub use self::happenings::{Backlog, Happening, Numbered};
+pub use self::under_way::{Begun, Ticket, UnderWay};
+
+use self::figures::Board;
+use self::happenings::Ring;
+use crate::clock;
+use crate::domain::health::State;
+use crate::domain::redact::Redactor;
+use crate::wire::line::RecordLine;
+use crate::wire::record::RequestRecord;
+use crate::wire::status::{RunningView, Totals};
+
+/// Shared by all who answer, log and watch.
+#[derive(Debug)]
+pub struct Traffic {
+    /// By key, so the oldest come first.
+    running: Mutex<BTreeMap<u64, Arc<UnderWay>>>,
+    keys: AtomicU64,
+    ring: Mutex<Ring>,
+    /// Somebody may wait for the next happening.
+    stirred: Notify,
+    board: Mutex<Board>,
+}
+
+impl Traffic {
+    pub fn new() -> Arc<Self> {
+        let run = clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
+        Arc::new(Self {
+            running: Mutex::default(),
+            keys: AtomicU64::new(1),
+            ring: Mutex::new(Ring::new(format!("{run:x}"))),
+            stirred: Notify::new(),
+            board: Mutex::default(),
+        })
+    }
+
+    fn running_map(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<UnderWay>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request is under way until its ticket is dropped.
+    pub fn begin(self: &Arc<Self>, begun: Begun) -> Ticket {
+        let key = self.keys.fetch_add(1, Ordering::Relaxed);
+        let request = Arc::new(UnderWay::new(key, begun));
+        self.running_map().insert(key, Arc::clone(&request));
+        Ticket::new(Arc::clone(self), request)
+    }
+
+    fn end(&self, key: u64) {
+        self.running_map().remove(&key);
+    }
+
+    pub fn in_flight(&self) -> u64 {
+        self.running_map().len() as u64
+    }
+
+    /// The longest-running requests, at most `limit`, without any credential.
+    pub fn running(&self, redactor: &Redactor, limit: usize) -> Vec<RunningView> {
+        let requests: Vec<_> = self.running_map().values().take(limit).cloned().collect();
+        let now = clock::now();
+        requests.iter().map(|request| request.view(redactor, now)).collect()
+    }
+
+    /// For the log's thread: a request is over. `key` names it among those under way.
+    pub fn recorded(&self, key: u64, record: &RequestRecord, line: &Arc<RecordLine>) {
+        self.board().add(record, clock::now());
+        self.publish(Happening::Ended { key, line: Arc::clone(line) });
+    }
+
+    /// Finished requests since the start; `refused` ones are not known here.
+    pub fn totals(&self) -> Totals {
+        self.board().totals()
+    }
+
+    /// How an endpoint fared in its newest attempts, and within `window`.
+    pub fn figures(&self, endpoint: &str, window: Duration) -> Figures {
+        self.board().figures(endpoint, window, clock::now())
+    }
+
+    /// An endpoint's state changed.
+    pub fn endpoint_changed(&self, name: &str, from: State, to: State, reason: Option<&str>) {
+        let (name, reason, at) = (name.to_owned(), reason.map(str::to_owned), clock::wall());
+        self.publish(Happening::Endpoint { name, from, to, reason, at });
+    }
+
+    pub fn publish(&self, happening: Happening) {
+        self.ring().push(happening);
+        self.stirred.notify_waiters();
+    }
+
+    /// What happened behind the happening of that id; `None`: only its end is told, to go on from.
+    pub fn since(&self, last: Option<&str>) -> Backlog {
+        self.ring().since(last)
+    }
+
+    /// Returns when something happened behind the number `seen` ([`Backlog::last`]).
+    pub async fn changed(&self, seen: u64) {
+        loop {
+            let stirred = self.stirred.notified();
+            if self.ring().last() > seen {
+                return;
+            }
+            stirred.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::secret::Secret;
+    use crate::wire::status::Phase;
+
+    fn begun(path: &str) -> Begun {
+        let (at, wall) = (clock::now(), clock::wall());
+        Begun { at, wall, method: "POST".into(), path: path.into(), presented: vec![Secret::new("hunter2hunter2")] }
+    }
+
+    #[test]
+    fn a_request_is_under_way_from_its_head_to_its_last_byte() {
+        let traffic = Traffic::new();
+        let ticket = traffic.begin(begun("/v1/messages?key=1"));
+        ticket.known(Some("opus"), true, Some("hunter2hunter2"));
+        ticket.attempt("a");
+        ticket.failed();
+        ticket.attempt("b");
+        ticket.reach(Phase::Held);
+        ticket.committed();
+        ticket.passed(7);
+        let view = traffic.running(&Redactor::default(), 9).remove(0);
+        let RunningView { path, model, session, phase, endpoint, failed, bytes, .. } = view;
+        assert_eq!(
+            (path.as_str(), model.as_deref(), session.as_deref()),
+            ("/v1/messages", Some("opus"), Some("[redacted]"))
+        );
+        assert_eq!((phase, endpoint.as_deref(), failed, bytes), (Phase::Streaming, Some("b"), vec!["a".into()], 7));
+        assert_eq!(traffic.in_flight(), 1);
+        drop(ticket);
+        assert_eq!((traffic.in_flight(), traffic.running(&Redactor::default(), 9).len()), (0, 0));
+    }
+
+    #[test]
+    fn who_comes_back_misses_nothing_that_is_still_held() {
+        let traffic = Traffic::new();
+        let start = traffic.since(None);
+        let id = format!("{}-{}", start.run, start.last);
+        for name in ["a", "b"] {
+            traffic.endpoint_changed(name, State::Up, State::Down, None);
+        }
+        let backlog = traffic.since(Some(&id));
+        assert_eq!((backlog.events.len(), backlog.missed), (2, None));
+        assert_eq!(traffic.since(Some(&backlog.events[0].id)).events.len(), 1);
+        assert_eq!(traffic.since(Some(&backlog.events[1].id)).events.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_woken_and_who_is_behind_need_not_wait() {
+        let traffic = Traffic::new();
+        let seen = traffic.since(None).last;
+        let waiting = tokio::spawn({
+            let traffic = Arc::clone(&traffic);
+            async move { traffic.changed(seen).await }
+        });
+        tokio::task::yield_now().await;
+        traffic.publish(Happening::Config);
+        tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(5), traffic.changed(seen)).await.unwrap();
+    }
+}
