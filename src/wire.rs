@@ -10,3 +10,4 @@ pub mod problem;
 pub mod record;
 pub mod stats;
 pub mod status;
+pub mod words;

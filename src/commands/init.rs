@@ -1,6 +1,6 @@
 //! `init`: a first config file. Asks on a terminal, takes flags and defaults otherwise; never overwrites.
 
-mod ask;
+pub(super) mod ask;
 
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
@@ -11,6 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{CommandError, Exit, note, print};
 use crate::cli::{InitArgs, InitAuth};
+use crate::config::edit::EndpointChange;
+use crate::config::edit::first::{self, Token};
 use crate::config::{Config, locate, process_environment};
 use crate::domain::endpoint::BaseUrl;
 
@@ -41,7 +43,7 @@ pub fn run(explicit: Option<&Path>, args: &InitArgs) -> Result<Exit, CommandErro
         let hint = "add --yes, and flags for the answers: --url, --auth-type, --auth-value, --port";
         return Err(CommandError::usage("init asks its questions on a terminal, and stdin is none", hint));
     };
-    let text = compose(&answers, &random_token()?);
+    let text = compose(&answers, &random_token()?)?;
     // Whatever was answered, the file must load; a variable may still have to be exported.
     Config::from_text(&text, Some(&path), &|name| process_environment(name).or_else(|| Some("later".to_owned())))?;
     write(&path, &text)?;
@@ -49,7 +51,8 @@ pub fn run(explicit: Option<&Path>, args: &InitArgs) -> Result<Exit, CommandErro
     Ok(Exit::Fine)
 }
 
-fn target(explicit: Option<&Path>) -> PathBuf {
+/// Where the first file goes.
+pub(super) fn target(explicit: Option<&Path>) -> PathBuf {
     let variable = || process_environment(locate::VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     explicit.map(Path::to_path_buf).or_else(variable).unwrap_or_else(|| PathBuf::from("config.yaml"))
 }
@@ -125,69 +128,23 @@ fn random_token() -> Result<String, CommandError> {
     Ok(format!("cp-{}", URL_SAFE_NO_PAD.encode(bytes)))
 }
 
-fn compose(answers: &Answers, token: &str) -> String {
+fn compose(answers: &Answers, token: &str) -> Result<String, CommandError> {
     let Answers { url, auth, value, port } = answers;
-    let admin = port + 1;
-    // A JSON string is a YAML string.
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let url = quoted(url);
-    let (token, auth) = match auth {
-        InitAuth::Passthrough => (
-            format!(
-                "  # The client's own login goes through, so clients need no token of ours. To ask for one as well:\n  \
-                 # auth_token: {token}\n"
-            ),
-            "    auth_type: passthrough   # api_key | auth_token | passthrough (the client's own login goes through)\n"
-                .to_owned(),
-        ),
-        keyed => {
-            let (word, header) = match keyed {
-                InitAuth::ApiKey => ("api_key", "x-api-key: VALUE"),
-                _ => ("auth_token", "Authorization: Bearer VALUE"),
-            };
-            (
-                format!(
-                    "  # What clients must present; `claude-proxy env` tells Claude Code.\n  auth_token: {token}\n"
-                ),
-                format!(
-                    "    auth_type: {word}   # sends `{header}`; also: api_key, auth_token, passthrough\n    \
-                     # ${{VARIABLE}}, file:PATH, or the key itself ($$ for a dollar sign)\n    auth_value: {}\n",
-                    quoted(value)
-                ),
-            )
-        }
+    let (word, token) = match auth {
+        InitAuth::Passthrough => ("passthrough", Token::Offered(token)),
+        InitAuth::ApiKey => ("api_key", Token::Required(token)),
+        InitAuth::AuthToken => ("auth_token", Token::Required(token)),
     };
-    format!(
-        "\
-# Settings of claude-proxy. A change is in force at once, without a restart.
-# All settings with their defaults: `claude-proxy config show`; what they mean: `claude-proxy config schema`.
-server:
-  host: 127.0.0.1
-  port: {port}
-{token}
-# Endpoints of a smaller priority number are tried first; equals share the load.
-endpoints:
-  - name: primary
-    url: {url}
-{auth}    priority: 1
-  # A second one takes over when the first fails:
-  # - name: backup
-  #   url: https://api.example.com
-  #   auth_type: auth_token
-  #   auth_value: ${{BACKUP_KEY}}
-  #   priority: 2
-
-logging:
-  log_directory: ./logs            # from this file's folder
-  log_request_body: truncated      # none | truncated | full
-  log_response_body: truncated
-  retention: {{ max_age: 30d, max_size: 1GiB }}
-
-# For the admin page, which is not there yet: nothing listens on this port so far.
-web_admin:
-  port: {admin}
-"
-    )
+    let endpoint = EndpointChange {
+        name: Some("primary".to_owned()),
+        url: Some(url.clone()),
+        auth_type: Some(word.to_owned()),
+        auth_value: (*auth != InitAuth::Passthrough).then(|| Some(value.clone())),
+        priority: Some(1),
+        ..EndpointChange::default()
+    };
+    first::text(&endpoint, (*port, port + 1), token)
+        .map_err(|error| CommandError::usage(error.to_string(), "run `claude-proxy init` again"))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), CommandError> {
@@ -231,7 +188,7 @@ mod tests {
 
     fn loaded(auth: InitAuth, value: &str) -> Config {
         let answers = Answers { url: "https://api.example.com/a".into(), auth, value: value.into(), port: 9000 };
-        Config::from_text(&compose(&answers, "cp-token"), None, &|_| Some("from-env".into())).unwrap()
+        Config::from_text(&compose(&answers, "cp-token").unwrap(), None, &|_| Some("from-env".into())).unwrap()
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! link, so the folder is watched; what cannot be watched (a link's far target, some file systems) is looked at
 //! every second. Only other content is a change.
 
+use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,13 @@ impl Content {
 
     fn read(path: &Path) -> Option<Self> {
         std::fs::read(path).ok().map(|bytes| Self::of(&bytes))
+    }
+}
+
+/// As a change names the file that it was made from.
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
     }
 }
 
