@@ -13,8 +13,8 @@ function formatter(kind, options) {
 
 const known = (value) => value !== null && value !== undefined && !Number.isNaN(value);
 
-export const number = (value, digits = 0) =>
-  known(value) ? formatter(Intl.NumberFormat, { maximumFractionDigits: digits }).format(value) : NOTHING;
+export const number = (value, digits = 0, least = 0) =>
+  known(value) ? formatter(Intl.NumberFormat, { maximumFractionDigits: digits, minimumFractionDigits: least }).format(value) : NOTHING;
 
 export function compact(value) {
   if (!known(value)) return NOTHING;
@@ -44,7 +44,7 @@ export function bytes(value) {
 export function duration(value) {
   if (!known(value)) return NOTHING;
   if (value < 100) return `${Math.round(value)} ms`;
-  if (value < 60000) return `${number(value / 1000, value < 10000 ? 1 : 0)} s`;
+  if (value < 60000) return `${value < 9950 ? number(value / 1000, 1, 1) : number(value / 1000)} s`;
   return span(value / 1000);
 }
 

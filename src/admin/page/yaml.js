@@ -19,6 +19,6 @@ function scalar(value) {
   if (Array.isArray(value)) return '[]';
   if (value !== null && typeof value === 'object') return '{}';
   if (typeof value !== 'string') return String(value);
-  const plain = /^[A-Za-z_/$.][\w\-./:$@{}…]*$/.test(value) && !value.endsWith(':') && !/^(true|false|null|yes|no|on|off|~)$/i.test(value);
+  const plain = /^([A-Za-z_/$.][\w\-./:$@{}…]*|\d+[A-Za-z]+|\d+(\.\d+){3})$/.test(value) && !/^\d+e\d*$/i.test(value) && !value.endsWith(':') && !/^(true|false|null|yes|no|on|off|~)$/i.test(value);
   return plain ? value : JSON.stringify(value);
 }

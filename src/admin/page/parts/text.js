@@ -6,8 +6,12 @@ import { bytes } from '../format.js';
 const FIRST = 4000;
 const MORE = 40000;
 
-// Control characters would be invisible; these pictures of them are not.
-const visible = (text) => text.replace(/[\u0000-\u0008\u000b-\u001f]/g, (char) => String.fromCharCode(0x2400 + char.charCodeAt(0))).replaceAll('\u007f', '\u2421');
+// What would be invisible, or turn the rest around, shows as its code.
+const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
+
+const code = (char) => char.charCodeAt(0).toString(16);
+
+const visible = (text) => text.replace(HIDDEN, (char) => (char < '\u0100' ? `\\x${code(char).padStart(2, '0')}` : `\\u${code(char)}`));
 
 // A cut must not go through a surrogate pair.
 function beginning(text, length) {

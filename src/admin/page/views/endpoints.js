@@ -1,6 +1,6 @@
 // The endpoints: how each is, why, and the levers.
 import { endpointPath, post } from '../api.js';
-import { duration, moment, number, percent } from '../format.js';
+import { duration, NOTHING, number, percent } from '../format.js';
 import { t, word } from '../i18n.js';
 import { href, route } from '../route.js';
 import { endpointList, loadEndpoints, revision, status } from '../store.js';
@@ -155,19 +155,18 @@ function Card({ endpoint, first, last, picked, pick, shared, dragged, over, drag
       <button class="icon-only ghost small" disabled=${last} aria-label=${t('endpoint.move_down', { name })} onClick=${() => shift(name, 1)}>${icon('down')}</button>
     </div>
     <div class="card-main">
-      <${Heading} endpoint=${endpoint} shared=${shared} />
+      <${Heading} endpoint=${endpoint} shared=${shared} actions=${html`<${Actions} endpoint=${endpoint} run=${run} busy=${test?.busy} open=${open} />`} />
       <${Reason} endpoint=${endpoint} />
       <${Figures} endpoint=${endpoint} />
       ${test && html`<${TestResult} ...${test} onClose=${() => setTest(null)} />`}
     </div>
-    <${Actions} endpoint=${endpoint} run=${run} busy=${test?.busy} open=${open} />
   </li>`;
 }
 
-function Heading({ endpoint, shared }) {
+function Heading({ endpoint, shared, actions }) {
   const { auth_type: type, auth_reference: reference, auth_value: value } = endpoint;
   return html`<div class="card-head"><h2>${endpoint.name}</h2><${State} state=${endpoint.state} />
-      <span class="chip" title=${t('endpoint.priority_means')}>${t('endpoint.priority', { n: endpoint.priority })}${shared > 1 && endpoint.enabled ? ` · ${t('endpoint.shared')}` : ''}</span></div>
+      <span class="chip" title=${t('endpoint.priority_means')}>${t('endpoint.priority', { n: endpoint.priority })}${shared > 1 && endpoint.enabled ? ` · ${t('endpoint.shared')}` : ''}</span>${actions}</div>
     <div class="card-url"><span class="mono">${endpoint.url}${endpoint.path_prefix}</span>
       <span class="faint">${word('auth', type)}${value ? ` ${value}` : ''}${reference ? ` · ${reference}` : ''}${endpoint.http && endpoint.http !== '1.1' ? ` · HTTP ${endpoint.http}` : ''}${endpoint.proxy ? ` · ${t('endpoint.via', { proxy: endpoint.proxy })}` : ''}</span></div>`;
 }
@@ -177,24 +176,25 @@ function Reason({ endpoint }) {
   if (state === 'up' && !reason) return html`<p class="card-reason faint">${t('endpoint.since')} <${Since} time=${since} /></p>`;
   return html`<div class="card-reason">
     ${reason && html`<p>${reason}</p>`}
-    <p class="faint">${t('endpoint.since')} <${Since} time=${since} /> <span title=${moment(since)}></span>
-      ${probe && html`<span> · ${t('endpoint.next_probe')} <b class="num"><${Until} time=${probe} /></b></span>`}
+    <p class="faint">${t('endpoint.since')} <${Since} time=${since} /> ${probe && html`<span> · ${t('endpoint.next_probe')} <b class="num"><${Until} time=${probe} /></b></span>`}
       ${until && html`<span> · ${t('endpoint.rests')} <b class="num"><${Until} time=${until} /></b></span>`}
       ${probes > 0 && html`<span> · ${t('endpoint.probes_failed', { n: probes })}</span>`}</p>
     ${causes.length > 0 && html`<p class="causes"><span class="faint">${t('endpoint.causes')}</span> ${causes.slice(-6).map((id) => html`<a key=${id} class="mono chip" href=${href('requests', id)}>${id.length > 18 ? `${id.slice(0, 8)}…${id.slice(-6)}` : id}</a>`)}</p>`}
   </div>`;
 }
 
-const Figure = ({ label, value, tone = '' }) => html`<div><dt>${label}</dt><dd class="num ${tone}">${value}</dd></div>`;
+const Figure = ({ label, value }) => html`<div><dt>${label}</dt><dd class="num">${value}</dd></div>`;
+
+const both = ({ p50_ms: p50, p95_ms: p95 }) => (p50 === null || p50 === undefined ? NOTHING : `${duration(p50)} · ${duration(p95)}`);
 
 function Figures({ endpoint }) {
   const { succeeded, failed } = endpoint;
   return html`<div class="card-figures"><dl>
       <${Figure} label=${t('col.success')} value=${percent(succeeded, succeeded + failed)} />
       <${Figure} label=${t('col.ok_failed')} value=${`${number(succeeded)} / ${number(failed)}`} />
-      <${Figure} label=${t('col.window')} value=${`${endpoint.window_ok} / ${endpoint.window_failed}`} tone=${endpoint.window_failed ? 'bad-text' : ''} />
-      <${Figure} label=${t('col.first_byte')} value=${`${duration(endpoint.first_byte.p50_ms)} · ${duration(endpoint.first_byte.p95_ms)}`} />
-      <${Figure} label=${t('col.duration')} value=${`${duration(endpoint.duration.p50_ms)} · ${duration(endpoint.duration.p95_ms)}`} />
+      <${Figure} label=${t('col.window')} value=${html`${number(endpoint.window_ok)} / <span class=${endpoint.window_failed ? 'bad-text' : ''}>${number(endpoint.window_failed)}</span>`} />
+      <${Figure} label=${t('col.first_byte')} value=${both(endpoint.first_byte)} />
+      <${Figure} label=${t('col.duration')} value=${both(endpoint.duration)} />
       <${Figure} label=${t('col.tokens_s')} value=${number(endpoint.output_tokens_per_s)} />
       <${Figure} label=${t('col.in_flight')} value=${number(endpoint.in_flight)} />
     </dl><${Bars} recent=${endpoint.recent} label=${endpoint.name} /></div>`;

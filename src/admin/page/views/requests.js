@@ -16,6 +16,7 @@ import { useLog } from './requests-log.js';
 
 const NARROW = matchMedia('(max-width: 720px)');
 const RUNNING_SHOWN = 6;
+const UNDER = ['phase', 'age', 'endpoint', 'model', 'bytes'];
 
 // Where the reader was, for coming back from one request.
 const kept = { q: null, top: 0, picked: null };
@@ -153,7 +154,7 @@ function Running({ control, paused }) {
   if (!all.length) return html`<div ref=${box}></div>`;
   const shown = all.slice(0, RUNNING_SHOWN);
   return html`<section class="running" ref=${box} aria-label=${t('running.title')}><h2 class="num">${t('running.count', { n: all.length })}</h2>
-    <table><thead class="sr-only"><tr>${['phase', 'age', 'endpoint', 'model', 'bytes'].map((name) => html`<th scope="col" key=${name}>${t(`col.${name}`)}</th>`)}</tr></thead>
+    <table><colgroup>${UNDER.map((name) => html`<col key=${name} class=${`c-${name}`} />`)}</colgroup><thead class="sr-only"><tr>${UNDER.map((name) => html`<th scope="col" key=${name}>${t(`col.${name}`)}</th>`)}</tr></thead>
       <tbody>${shown.map((one) => html`<${Under} key=${one.key} one=${one} />`)}</tbody></table>
     ${all.length > shown.length && html`<p class="faint">${t('running.more', { n: all.length - shown.length })}</p>`}</section>`;
 }

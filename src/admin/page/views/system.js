@@ -13,11 +13,12 @@ import { toYaml } from '../yaml.js';
 
 export function System() {
   const view = status.value;
+  const { config, problem } = useConfig(view?.config.loaded);
   useKeys('nav.system', [{ keys: 'r', label: 'keys.reload', run: reload }]);
   return html`<div class="view system">
     <header class="view-head"><h1>${t('nav.system')}</h1></header>
-    ${view && html`<div class="system-grid"><${Program} view=${view} /><${Config} config=${view.config} /><${Log} log=${view.log} /><${Page} /></div>`}
-    <${Effective} standing=${view?.config} />
+    ${view && html`<div class="system-grid"><div><${Program} view=${view} /><${Log} log=${view.log} /></div><div><${Config} config=${view.config} /><${Page} token=${Boolean(config?.web_admin?.auth_token)} /></div></div>`}
+    <${Effective} config=${config} problem=${problem} />
   </div>`;
 }
 
@@ -75,25 +76,31 @@ async function logout() {
   }
 }
 
-function Page() {
+function Page({ token }) {
   return html`<section class="panel"><header><h2>${t('system.page')}</h2></header><dl class="facts">
     <${Fact} label=${t('page.theme')}><${Segments} label=${t('page.theme')} options=${THEMES.map((one) => [one, t(`theme.${one}`)])} value=${theme.value} onChoose=${(one) => (theme.value = one)} /><//>
     <${Fact} label=${t('page.language')}><${Segments} label=${t('page.language')} options=${LANGUAGES.map((one) => [one, { en: 'English', zh: '中文' }[one]])} value=${language.value} onChoose=${(one) => (language.value = one)} /><//>
     <${Fact} label=${t('page.keyboard')}><button class="small" onClick=${() => (helpShown.value = true)}>${icon('keyboard')}${t('keys.title')} <kbd>?</kbd></button><//>
-    <${Fact} label=${t('page.session')}><button class="small" onClick=${logout}>${t('act.logout')}</button><//>
+    ${token && html`<${Fact} label=${t('page.session')}><button class="small" onClick=${logout}>${t('act.logout')}</button><//>`}
   </dl></section>`;
 }
 
-function Effective({ standing }) {
-  const [state, setState] = useState({ text: '', problem: null });
+// The settings in force, asked for again whenever others are taken.
+function useConfig(loaded) {
+  const [state, setState] = useState({ config: null, problem: null });
   useEffect(() => {
-    get('/api/config').then((view) => setState({ text: toYaml(view?.config ?? view), problem: null }), (problem) => setState({ text: '', problem }));
-  }, [standing?.loaded]);
-  const copied = () => copy(state.text).then(() => toast(t('act.copied'), { kind: 'good' }), complain);
+    get('/api/config').then((view) => setState({ config: view?.config ?? view, problem: null }), (problem) => setState({ config: null, problem }));
+  }, [loaded]);
+  return state;
+}
+
+function Effective({ config, problem }) {
+  const text = config ? toYaml(config) : '';
+  const copied = () => copy(text).then(() => toast(t('act.copied'), { kind: 'good' }), complain);
   return html`<section class="panel"><header><h2>${t('system.effective')}</h2><span class="faint">${t('system.masked')}</span>
       <button class="small" onClick=${copied}>${icon('copy')}${t('act.copy')}</button></header>
-    ${state.problem && html`<p class="notice bad">${state.problem.message}</p>`}
-    <div class="yaml mono" tabindex="0" role="region" aria-label=${t('system.effective')}>${state.text.split('\n').map((line, at) => html`<${YamlLine} key=${at} line=${line} />`)}</div></section>`;
+    ${problem && html`<p class="notice bad">${problem.message}</p>`}
+    <div class="yaml mono" tabindex="0" role="region" aria-label=${t('system.effective')}>${text.split('\n').map((line, at) => html`<${YamlLine} key=${at} line=${line} />`)}</div></section>`;
 }
 
 function YamlLine({ line }) {
