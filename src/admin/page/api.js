@@ -1,0 +1,50 @@
+// The admin API. Every failure is a Problem, so that callers have one thing to show.
+import { signal } from './ui.js';
+
+// Whether the proxy asked for its token.
+export const locked = signal(false);
+
+export class Problem extends Error {
+  constructor(status, detail) {
+    super(detail.message || `HTTP ${status}`);
+    Object.assign(this, { status, code: detail.code ?? '', hint: detail.hint, field: detail.field, span: detail.span });
+  }
+}
+
+export const get = (path, options) => call('GET', path, undefined, options);
+export const post = (path, body, options) => call('POST', path, body, options);
+
+// Answers what the API answered, as a value; an empty answer is null.
+export async function call(method, path, body, options = {}) {
+  const init = { method, signal: options.signal, headers: { accept: 'application/json' }, cache: 'no-store' };
+  if (body !== undefined) {
+    init.body = JSON.stringify(body);
+    init.headers['content-type'] = 'application/json';
+  }
+  const answer = await reach(path, init);
+  const text = await answer.text();
+  if (answer.ok) return text ? JSON.parse(text) : null;
+  throw refusal(answer, text);
+}
+
+async function reach(path, init) {
+  try {
+    return await fetch(path, init);
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    throw new Problem(0, { code: 'unreachable', message: String(error.message ?? error) });
+  }
+}
+
+export function refusal(answer, text) {
+  if (answer.status === 401) locked.value = true;
+  let detail = {};
+  try {
+    detail = JSON.parse(text).error ?? {};
+  } catch {
+    // Somebody else's answer, or none: the status has to do.
+  }
+  return new Problem(answer.status, detail);
+}
+
+export const endpointPath = (name, act = '') => `/api/endpoints/${encodeURIComponent(name)}${act && `/${act}`}`;

@@ -1,0 +1,17 @@
+// A request as a curl command through this proxy. Credentials are not in the log, so none can be in it.
+
+const LEFT_OUT = /^(host|content-length|connection|authorization|x-api-key|cookie|proxy-authorization|accept-encoding|transfer-encoding|expect)$/;
+
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+// `listen`: where the proxy takes requests in; `token`: whether it wants a token.
+export function curlOf(record, listen, token) {
+  const headers = Object.entries(record.request.headers ?? {}).filter(([name, value]) => !LEFT_OUT.test(name) && !value.includes('[redacted]'));
+  const lines = [`curl -N ${quoted(`http://${listen}${record.path}`)}`];
+  if (record.method !== 'GET' && record.method !== 'POST') lines.push(`-X ${record.method}`);
+  // Double quotes: the shell puts the value in, and it never stands here.
+  if (token) lines.push('-H "x-api-key: $ANTHROPIC_AUTH_TOKEN"');
+  for (const [name, value] of headers) lines.push(`-H ${quoted(`${name}: ${value}`)}`);
+  if (record.request.body && !record.request.encoding) lines.push(`--data-raw ${quoted(record.request.body)}`);
+  return lines.join(' \\\n  ');
+}

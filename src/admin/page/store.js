@@ -1,0 +1,124 @@
+// What the page knows of the proxy, as signals. Fed by events; asked for anew where events do not tell all.
+import { get, locked } from './api.js';
+import { connection, follow } from './events.js';
+import { t, word } from './i18n.js';
+import { batch, computed, signal } from './ui.js';
+import { announce, toast } from './parts/notes.js';
+
+// Beyond this the oldest are let go; the log has them.
+const LIVE_KEPT = 2000;
+const ENDPOINTS_EVERY_MS = 2000;
+
+export const status = signal(null);
+export const endpointList = signal(null);
+export const running = signal([]);
+// Requests that ended while we watch, newest first.
+export const ended = signal([]);
+// Grows with whatever makes what was loaded before stale: a gap in the feed, another proxy.
+export const epoch = signal(0);
+export const now = signal(Date.now());
+
+export const stale = computed(() => connection.value.state === 'lost');
+export const revision = () => status.peek()?.config.revision ?? endpointList.peek()?.revision ?? undefined;
+
+// How far the proxy's clock is ahead of ours, in milliseconds.
+let ahead = 0;
+let started;
+
+export const proxyNow = () => now.value + ahead;
+
+export function start() {
+  setInterval(() => (now.value = Date.now()), 1000);
+  follow(take, () => loadEndpoints());
+}
+
+const HANDLERS = {
+  status: takeStatus,
+  endpoint: takeEndpoint,
+  request_started: (view) => upsertRunning(view),
+  request_committed: (view) => upsertRunning(view),
+  request_ended: takeEnded,
+  config: takeConfig,
+  missed: takeMissed,
+};
+
+function take(name, data) {
+  HANDLERS[name]?.(data);
+}
+
+function takeStatus(view) {
+  batch(() => {
+    if (started !== undefined && started !== view.started) proxyChanged();
+    started = view.started;
+    ahead = Math.abs(Date.parse(view.time) - Date.now()) > 2000 ? Date.parse(view.time) - Date.now() : 0;
+    status.value = view;
+    running.value = reconciled(running.peek(), view);
+    now.value = Date.now();
+  });
+}
+
+function proxyChanged() {
+  running.value = [];
+  epoch.value += 1;
+  toast(t('feed.restarted'));
+}
+
+// The status names the longest-running ones only; the others stay as the events told them.
+function reconciled(known, { running: told = [], in_flight: count }) {
+  if (told.length >= count) return told;
+  const keys = new Set(told.map((one) => one.key));
+  return [...told, ...known.filter((one) => !keys.has(one.key))].slice(0, count);
+}
+
+function upsertRunning(view) {
+  const others = running.peek().filter((one) => one.key !== view.key);
+  running.value = [...others, view];
+}
+
+function takeEnded({ key, record }) {
+  batch(() => {
+    running.value = running.peek().filter((one) => one.key !== key);
+    ended.value = [record, ...ended.peek()].slice(0, LIVE_KEPT);
+  });
+  soon();
+}
+
+function takeEndpoint(change) {
+  const list = endpointList.peek();
+  if (list) {
+    const others = list.endpoints.map((one) => (one.name === change.name ? change.endpoint : one));
+    if (change.endpoint && !others.includes(change.endpoint)) others.push(change.endpoint);
+    endpointList.value = { ...list, endpoints: others.filter(Boolean) };
+  }
+  if (change.from !== change.to && change.to) announce(t('endpoint.changed', { name: change.name, state: word('state', change.to) }));
+  soon();
+}
+
+function takeConfig(standing) {
+  if (status.peek()) status.value = { ...status.peek(), config: standing };
+  if (standing.refused) toast(t('config.refused_toast'), { kind: 'bad' });
+  loadEndpoints();
+}
+
+function takeMissed({ events }) {
+  toast(events ? t('feed.missed', { n: events }) : t('feed.missed_unknown'));
+  epoch.value += 1;
+}
+
+// Figures of endpoints change with every request; they are asked for at most this often, and only while somebody looks.
+let timer;
+function soon() {
+  timer ??= setTimeout(() => {
+    timer = undefined;
+    if (document.visibilityState === 'visible') loadEndpoints();
+  }, ENDPOINTS_EVERY_MS);
+}
+
+export async function loadEndpoints() {
+  if (locked.peek()) return;
+  try {
+    endpointList.value = await get('/api/endpoints');
+  } catch {
+    // The banner says that the proxy is gone, or the login form is up.
+  }
+}
