@@ -26,6 +26,7 @@ mod request_log;
 mod secrets;
 mod sharing;
 mod shutdown;
+mod smuggling;
 mod streaming;
 mod timeouts;
 mod tls;

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod outbound;
 pub mod proxy;
+pub mod strict;
 pub mod upstream;
 
 use std::time::Duration;
