@@ -15,6 +15,7 @@ mod failover;
 mod framing;
 mod headers;
 mod health;
+mod hostile_upstream;
 mod layers;
 mod limits;
 mod oddities;
