@@ -241,7 +241,7 @@ async fn bodies_without_end() {
     .await;
 }
 
-/// A flood of pings left first_byte no moment to run out in: the client waited until the flood was too large.
+/// A flood of pings left `first_byte` no moment to run out in: the client waited until the flood was too large.
 #[tokio::test]
 async fn streams_without_end() {
     let big = "x".repeat(64 << 10);

@@ -16,6 +16,7 @@ mod framing;
 mod headers;
 mod health;
 mod hostile_upstream;
+mod laboratory;
 mod layers;
 mod limits;
 mod oddities;
