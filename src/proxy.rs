@@ -145,11 +145,8 @@ impl Proxy {
         if is_free(request.method(), path) {
             return self.with_id(Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::new() });
         }
-        if let Err(problem) = intake::admit(&request, &running.config.server) {
-            return self.refuse(&problem, request);
-        }
-        if !path.starts_with("/v1/") {
-            let problem = Problem::not_found(path);
+        let admitted = intake::admit(&request, &running.config.server).and_then(|()| intake::route(&request));
+        if let Err(problem) = admitted {
             return self.refuse(&problem, request);
         }
         let (mut inbound, body) = intake::head(request);

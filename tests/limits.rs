@@ -4,17 +4,10 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+#[cfg(target_os = "linux")]
+use crate::support::machine::cpu;
 use crate::support::proxy::{Config, Proxy};
 use crate::support::{Request, assert_right, healthy};
-
-/// CPU time of a process so far.
-#[cfg(target_os = "linux")]
-fn cpu(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10)
-}
 
 #[cfg(target_os = "linux")]
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! What the tests share: an upstream that misbehaves by script, the proxy as a process, a client that sees bytes.
 
 pub mod client;
+#[cfg(target_os = "linux")]
+pub mod machine;
 pub mod outbound;
 pub mod proxy;
+pub mod strict;
 pub mod upstream;
 
 use std::time::Duration;

@@ -68,6 +68,14 @@ pub fn inbound(upstream: &HeaderMap, decoded: bool) -> HeaderMap {
     headers
 }
 
+/// A transfer coding beside `chunked`, which is the one that is taken off: with any other the body would go down coded
+/// and without a word of it.
+pub fn foreign_transfer_coding(headers: &HeaderMap) -> Option<&str> {
+    let values = headers.get_all(header::TRANSFER_ENCODING).into_iter().map(|value| value.to_str().unwrap_or("?"));
+    let mut codings = values.flat_map(|value| value.split(',')).map(str::trim);
+    codings.find(|coding| !["", "chunked", "identity"].iter().any(|known| coding.eq_ignore_ascii_case(known)))
+}
+
 fn is_hop_by_hop(name: &HeaderName) -> bool {
     HOP_BY_HOP.contains(&name.as_str())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 
 use super::failover::Conclusion;
@@ -44,6 +44,11 @@ impl Problem {
         let message =
             format!("claude-proxy serves /v1/* here, there is no {path}. ANTHROPIC_BASE_URL must not have a path.");
         Self::new(StatusCode::NOT_FOUND, "not_found_error", message)
+    }
+
+    pub fn method_not_allowed(method: &Method) -> Self {
+        let message = format!("claude-proxy does not pass {method} requests on.");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", message)
     }
 
     pub fn too_large(limit: u64) -> Self {

@@ -106,6 +106,10 @@ pub async fn open(call: &Call<'_>) -> Result<Opened, Fault> {
         let detail = format!("it answered {status} to a request that asked for no upgrade");
         return Err(Fault::new(FaultKind::Transport, detail).with_status(status));
     }
+    if let Some(coding) = headers::foreign_transfer_coding(&head.headers) {
+        let detail = format!("its Transfer-Encoding is {}, which we did not ask for", refusal::shortened(coding));
+        return Err(Fault::new(FaultKind::Decode, detail).with_status(status));
+    }
     let bodyless = call.inbound.method == Method::HEAD || matches!(status.as_u16(), 204 | 304);
     let coded = !bodyless && decode::is_coded(&head.headers);
     let mut headers = headers::inbound(&head.headers, coded);
@@ -348,6 +352,10 @@ impl Opening<'_> {
             }
             if size + judge.unfinished() > MAX_HELD {
                 return Err(too_large());
+            }
+            // A flood leaves the timer no gap to ring in.
+            if clock::now() >= deadline && judge.is_started() == started {
+                return Err(self.silent(started));
             }
         }
     }

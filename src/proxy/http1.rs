@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -24,6 +24,8 @@ use super::joining::{Joining, PIECE, poll_data, send_error};
 pub const MAX_HEAD: usize = 64 * 1024;
 /// More than any honest head has; the bytes are what bounds it.
 pub const MAX_HEADERS: usize = 1024;
+/// All that may come before an answer's head is complete: that head and any number of interim answers.
+const MAX_UNANSWERED: usize = 1024 * 1024;
 /// How long an answer that is complete for us may take to end its framing and so keep its connection.
 const RETIRE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -35,15 +37,14 @@ pub trait Home: Send + Sync {
 pub struct Http1 {
     sender: http1::SendRequest<Upload>,
     conn: http1::Connection<TokioIo<Heard>, Upload>,
-    /// Whether a byte came since the last request was sent.
-    heard: Arc<AtomicBool>,
+    heard: Arc<Hearing>,
     gate: Arc<Gate>,
     waker: Waker,
 }
 
 impl Http1 {
     pub async fn open(stream: Stream) -> Result<Box<Self>, ConnectError> {
-        let heard = Arc::<AtomicBool>::default();
+        let heard = Arc::<Hearing>::default();
         let stream = TokioIo::new(Heard { stream: TokioIo::new(stream), heard: Arc::clone(&heard) });
         let mut builder = http1::Builder::new();
         builder.max_header_size(MAX_HEAD).max_headers(MAX_HEADERS);
@@ -138,18 +139,45 @@ impl Drop for Shut {
     }
 }
 
-/// A stream that tells whether anything was read from it: half an answer is no silence.
+/// How many bytes came since the request was sent, as long as its answer's head is not there.
+#[derive(Default)]
+struct Hearing(AtomicUsize);
+
+impl Hearing {
+    const ANSWERED: usize = usize::MAX;
+
+    fn ask(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    fn answered(&self) {
+        self.0.store(Self::ANSWERED, Ordering::Relaxed);
+    }
+
+    /// Whether any byte came: half an answer is no silence.
+    fn anything(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// A stream that tells what was read from it. Interim answers without end would otherwise keep the one thread busy,
+/// at megabytes a turn, until the time for a first byte is over.
 struct Heard {
     stream: TokioIo<Stream>,
-    heard: Arc<AtomicBool>,
+    heard: Arc<Hearing>,
 }
 
 impl AsyncRead for Heard {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let so_far = self.heard.0.load(Ordering::Relaxed);
+        if so_far != Hearing::ANSWERED && so_far > MAX_UNANSWERED {
+            return Poll::Ready(Err(io::Error::other("more than 1 MiB came before the answer's head")));
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.heard.store(true, Ordering::Relaxed);
+        let read = buf.filled().len() - before;
+        if read > 0 && so_far != Hearing::ANSWERED {
+            self.heard.0.store(so_far + read, Ordering::Relaxed);
         }
         polled
     }
@@ -197,7 +225,7 @@ impl Link for Link1 {
         let Self { mut connection, home, .. } = *self;
         Box::pin(async move {
             let heard = Arc::clone(&connection.heard);
-            heard.store(false, Ordering::Relaxed);
+            heard.ask();
             let mut answer = Box::pin(connection.sender.try_send_request(origin_form(request)));
             // A connection at its end is dropped at once: only that gives back a request which it never took.
             let mut open = Some(connection);
@@ -216,8 +244,9 @@ impl Link for Link1 {
             });
             let response = answered.await.map_err(|error| {
                 let unsent = error.message().is_some();
-                send_error(error.error(), unsent, heard.load(Ordering::Relaxed))
+                send_error(error.error(), unsent, heard.anything())
             })?;
+            heard.answered();
             let joining = Joining::default();
             Ok(response.map(|body| Box::new(Body1 { body, connection: open, home, joining }) as BoxSource))
         })

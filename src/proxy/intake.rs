@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, header};
+use http::{HeaderMap, Method, Request, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
@@ -86,6 +86,39 @@ pub fn admit<B>(request: &Request<B>, server: &Server) -> Result<(), Problem> {
             None => Ok(()),
         },
     }
+}
+
+/// Whether the request asks for something that can go to an endpoint as it was meant.
+pub fn route<B>(request: &Request<B>) -> Result<(), Problem> {
+    // A tunnel has no answer to judge, and a trace would show the client the endpoint's credential.
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        return Err(Problem::method_not_allowed(request.method()));
+    }
+    let path = request.uri().path();
+    if !path.starts_with("/v1/") || has_dot_segment(path) {
+        return Err(Problem::not_found(path));
+    }
+    let headers = request.headers();
+    if request.version() == Version::HTTP_11 && headers.get_all(header::HOST).iter().count() != 1 {
+        return Err(Problem::bad_request("A request of HTTP/1.1 has exactly one Host header."));
+    }
+    // Of several codings only the last one, chunked, would be taken off: the endpoint would get another body.
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(Problem::bad_request("The only Transfer-Encoding that claude-proxy understands is chunked.")),
+    }
+}
+
+/// Whether the path, to whoever reads it most generously, has a segment `.` or `..` and so may mean another one, outside
+/// of `/v1` and of the endpoint's prefix.
+fn has_dot_segment(path: &str) -> bool {
+    if memchr::memchr2(b'.', b'%', path.as_bytes()).is_none() {
+        return false;
+    }
+    let plain = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\");
+    plain.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."))
 }
 
 /// A web page that a browser on this machine shows could reach us; it cannot help naming itself.

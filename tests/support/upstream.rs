@@ -157,6 +157,7 @@ impl Script {
             log: Mutex::default(),
             connections: AtomicUsize::new(0),
             dropped: AtomicUsize::new(0),
+            playing: AtomicUsize::new(0),
             written: AtomicU64::new(0),
         });
         let task = tokio::spawn(accept(listener, acceptor.clone(), Arc::clone(&shared)));
@@ -227,6 +228,11 @@ impl Upstream {
         self.shared.dropped.load(Ordering::Relaxed)
     }
 
+    /// Replies that are being played now: an attempt that somebody gave up leaves none.
+    pub fn under_way(&self) -> usize {
+        self.shared.playing.load(Ordering::Relaxed)
+    }
+
     /// Bytes that the socket took.
     pub fn written(&self) -> u64 {
         self.shared.written.load(Ordering::Relaxed)
@@ -259,6 +265,7 @@ struct Shared {
     log: Mutex<Log>,
     connections: AtomicUsize,
     dropped: AtomicUsize,
+    playing: AtomicUsize,
     written: AtomicU64,
 }
 

@@ -57,10 +57,12 @@ pub(super) async fn serve(wire: Wire, number: usize, shared: &Shared) {
         }
         let reply = shared.chosen(&seen).or(due).unwrap_or_else(|| right_answer(&seen));
         shared.keep(seen);
+        shared.playing.fetch_add(1, Ordering::Relaxed);
         let left = tokio::select! {
             left = play(&reply, &mut writer, shared) => left,
             () = peer_closed(&mut reader, &mut buffer, reads_body) => Err(io::ErrorKind::ConnectionAborted.into()),
         };
+        shared.playing.fetch_sub(1, Ordering::Relaxed);
         match left {
             Ok(Left::Kept) => {}
             Ok(Left::DropNext) => {

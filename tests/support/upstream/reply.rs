@@ -245,6 +245,15 @@ impl Reply {
         self
     }
 
+    /// The whole body, neither coded nor framed.
+    pub fn body(&self) -> Bytes {
+        self.joined_bytes()
+    }
+
+    pub fn has(&self, header: &str) -> bool {
+        self.headers.iter().any(|(name, _)| name == header)
+    }
+
     fn joined_bytes(&self) -> Bytes {
         let mut whole = BytesMut::new();
         for part in &self.parts {
