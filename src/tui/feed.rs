@@ -55,7 +55,9 @@ fn back_off(attempt: u32) -> Duration {
 /// Without what the reader sees beside it: the address.
 fn why(error: &ClientError) -> String {
     match error {
-        ClientError::NoProxy { why, .. } | ClientError::Lost { why, .. } => why.clone(),
+        ClientError::NoProxy { why, .. } | ClientError::Stranger { why, .. } | ClientError::Lost { why, .. } => {
+            why.clone()
+        }
         ClientError::Refused { problem, .. } => problem.message.clone(),
     }
 }

@@ -203,17 +203,24 @@ impl Model {
 
     /// Where keys work now, the most particular place first.
     pub fn contexts(&self) -> Vec<Context> {
-        let place: &[Context] = match (&self.mode, self.focus) {
-            (Mode::Typing(_), _) => return vec![Context::Typing, Context::Always],
-            (Mode::Help { .. }, _) => return vec![Context::Help, Context::Always],
-            (Mode::CopyMenu, _) => return vec![Context::CopyMenu, Context::Always],
-            (Mode::Confirm { .. }, _) => return vec![Context::Confirm, Context::Always],
-            (Mode::Panes, Pane::Endpoints) => &[Context::Endpoints],
-            (Mode::Panes, Pane::Requests) => &[Context::Requests],
-            (Mode::Panes, Pane::Detail) if self.detail.as_ref().is_some_and(|detail| detail.outline().is_some()) => {
+        match &self.mode {
+            Mode::Typing(_) => vec![Context::Typing, Context::Always],
+            Mode::Help { .. } => vec![Context::Help, Context::Always],
+            Mode::CopyMenu => vec![Context::CopyMenu, Context::Always],
+            Mode::Confirm { .. } => vec![Context::Confirm, Context::Always],
+            Mode::Panes => self.contexts_of_pane(),
+        }
+    }
+
+    /// Where keys work in the pane that has the focus, whatever lies over it.
+    pub fn contexts_of_pane(&self) -> Vec<Context> {
+        let place: &[Context] = match self.focus {
+            Pane::Endpoints => &[Context::Endpoints],
+            Pane::Requests => &[Context::Requests],
+            Pane::Detail if self.detail.as_ref().is_some_and(|detail| detail.outline().is_some()) => {
                 &[Context::Tree, Context::Detail]
             }
-            (Mode::Panes, Pane::Detail) => &[Context::Detail],
+            Pane::Detail => &[Context::Detail],
         };
         [place, &[Context::List, Context::Anywhere, Context::Always]].concat()
     }

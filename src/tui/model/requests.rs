@@ -113,7 +113,9 @@ impl Requests {
     fn found(&mut self, page: LogPage) {
         let Some(matching) = &mut self.matching else { return };
         let newest = page.logs.first().and_then(|record| self.all.find(&record.id));
-        let mut log = Log { next: page.next.clone(), whole: page.next.is_none(), ..Log::default() };
+        let mut log = Log::default();
+        log.next.clone_from(&page.next);
+        log.whole = page.next.is_none();
         let found: Vec<Row> = rows(page.logs).collect();
         let held: Vec<Row> = matching.log.rows().cloned().collect();
         log.prepend(found);

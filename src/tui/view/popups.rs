@@ -27,9 +27,7 @@ enum Line {
 
 /// The keys that work below the help, and the commands; those that `filter` stands in.
 fn help_lines(model: &Model, filter: &str) -> Vec<Line> {
-    let below =
-        Model { mode: Mode::Panes, ..Model { focus: model.focus, detail: model.detail.clone(), ..Model::default() } };
-    let contexts = below.contexts();
+    let contexts = model.contexts_of_pane();
     let wanted = |keys: &str, help: &str| {
         let filter = filter.to_lowercase();
         filter.is_empty() || keys.to_lowercase().contains(&filter) || help.to_lowercase().contains(&filter)
