@@ -20,83 +20,86 @@ pub struct File {
     content: &'static [u8],
 }
 
-/// A file below `page/`, by the path that it is asked for.
+/// A file below `page/`, asked for by its name there unless it is given another path.
 macro_rules! file {
-    ($path:literal, $name:literal, $content_type:expr) => {
+    ($name:literal, $content_type:expr) => {
+        file!(concat!("/", $name), $name, $content_type)
+    };
+    ($path:expr, $name:literal, $content_type:expr) => {
         File { path: $path, content_type: $content_type, content: include_bytes!(concat!("page/", $name)) }
     };
 }
 
 const HTML: &str = "text/html; charset=utf-8";
-const CSS: &str = "text/css; charset=utf-8";
-const JS: &str = "text/javascript; charset=utf-8";
-const SVG: &str = "image/svg+xml";
+const STYLE: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
+const PICTURE: &str = "image/svg+xml";
 
 /// Every file of the page, one line each.
 pub const FILES: &[File] = &[
     file!("/", "index.html", HTML),
-    file!("/api.js", "api.js", JS),
-    file!("/app.css", "app.css", CSS),
-    file!("/curl.js", "curl.js", JS),
-    file!("/events.js", "events.js", JS),
-    file!("/first.js", "first.js", JS),
-    file!("/format.js", "format.js", JS),
-    file!("/i18n.js", "i18n.js", JS),
-    file!("/icon.svg", "icon.svg", SVG),
-    file!("/main.js", "main.js", JS),
-    file!("/message.js", "message.js", JS),
-    file!("/parts.css", "parts.css", CSS),
-    file!("/prefs.js", "prefs.js", JS),
-    file!("/record.js", "record.js", JS),
-    file!("/route.js", "route.js", JS),
-    file!("/sse.js", "sse.js", JS),
-    file!("/store.js", "store.js", JS),
-    file!("/ui.js", "ui.js", JS),
-    file!("/views.css", "views.css", CSS),
-    file!("/yaml.js", "yaml.js", JS),
-    file!("/i18n/en.js", "i18n/en.js", JS),
-    file!("/i18n/zh.js", "i18n/zh.js", JS),
-    file!("/parts/attention.js", "parts/attention.js", JS),
-    file!("/parts/dialog.js", "parts/dialog.js", JS),
-    file!("/parts/diff.js", "parts/diff.js", JS),
-    file!("/parts/events-list.js", "parts/events-list.js", JS),
-    file!("/parts/field.js", "parts/field.js", JS),
-    file!("/parts/filter-box.js", "parts/filter-box.js", JS),
-    file!("/parts/filter-help.js", "parts/filter-help.js", JS),
-    file!("/parts/icons.js", "parts/icons.js", JS),
-    file!("/parts/json-tree.js", "parts/json-tree.js", JS),
-    file!("/parts/keys.js", "parts/keys.js", JS),
-    file!("/parts/notes.js", "parts/notes.js", JS),
-    file!("/parts/plot.js", "parts/plot.js", JS),
-    file!("/parts/ribbon.js", "parts/ribbon.js", JS),
-    file!("/parts/state.js", "parts/state.js", JS),
-    file!("/parts/text.js", "parts/text.js", JS),
-    file!("/parts/virtual-list.js", "parts/virtual-list.js", JS),
-    file!("/parts/waterfall.js", "parts/waterfall.js", JS),
-    file!("/vendor/LICENSE-htm.txt", "vendor/LICENSE-htm.txt", TEXT),
-    file!("/vendor/LICENSE-preact.txt", "vendor/LICENSE-preact.txt", TEXT),
-    file!("/vendor/LICENSE-signals.txt", "vendor/LICENSE-signals.txt", TEXT),
-    file!("/vendor/LICENSE-uplot.txt", "vendor/LICENSE-uplot.txt", TEXT),
-    file!("/vendor/README.txt", "vendor/README.txt", TEXT),
-    file!("/vendor/htm.js", "vendor/htm.js", JS),
-    file!("/vendor/preact-hooks.js", "vendor/preact-hooks.js", JS),
-    file!("/vendor/preact.js", "vendor/preact.js", JS),
-    file!("/vendor/signals-core.js", "vendor/signals-core.js", JS),
-    file!("/vendor/signals.js", "vendor/signals.js", JS),
-    file!("/vendor/uplot.css", "vendor/uplot.css", CSS),
-    file!("/vendor/uplot.js", "vendor/uplot.js", JS),
-    file!("/views/conversation.js", "views/conversation.js", JS),
-    file!("/views/detail.js", "views/detail.js", JS),
-    file!("/views/endpoint-delete.js", "views/endpoint-delete.js", JS),
-    file!("/views/endpoint-form.js", "views/endpoint-form.js", JS),
-    file!("/views/endpoints.js", "views/endpoints.js", JS),
-    file!("/views/login.js", "views/login.js", JS),
-    file!("/views/overview.js", "views/overview.js", JS),
-    file!("/views/requests-log.js", "views/requests-log.js", JS),
-    file!("/views/requests.js", "views/requests.js", JS),
-    file!("/views/system.js", "views/system.js", JS),
-    file!("/views/test-result.js", "views/test-result.js", JS),
+    file!("api.js", SCRIPT),
+    file!("app.css", STYLE),
+    file!("curl.js", SCRIPT),
+    file!("events.js", SCRIPT),
+    file!("first.js", SCRIPT),
+    file!("format.js", SCRIPT),
+    file!("i18n.js", SCRIPT),
+    file!("icon.svg", PICTURE),
+    file!("main.js", SCRIPT),
+    file!("message.js", SCRIPT),
+    file!("parts.css", STYLE),
+    file!("prefs.js", SCRIPT),
+    file!("record.js", SCRIPT),
+    file!("route.js", SCRIPT),
+    file!("sse.js", SCRIPT),
+    file!("store.js", SCRIPT),
+    file!("ui.js", SCRIPT),
+    file!("views.css", STYLE),
+    file!("yaml.js", SCRIPT),
+    file!("i18n/en.js", SCRIPT),
+    file!("i18n/zh.js", SCRIPT),
+    file!("parts/attention.js", SCRIPT),
+    file!("parts/dialog.js", SCRIPT),
+    file!("parts/diff.js", SCRIPT),
+    file!("parts/events-list.js", SCRIPT),
+    file!("parts/field.js", SCRIPT),
+    file!("parts/filter-box.js", SCRIPT),
+    file!("parts/filter-help.js", SCRIPT),
+    file!("parts/icons.js", SCRIPT),
+    file!("parts/json-tree.js", SCRIPT),
+    file!("parts/keys.js", SCRIPT),
+    file!("parts/notes.js", SCRIPT),
+    file!("parts/plot.js", SCRIPT),
+    file!("parts/ribbon.js", SCRIPT),
+    file!("parts/state.js", SCRIPT),
+    file!("parts/text.js", SCRIPT),
+    file!("parts/virtual-list.js", SCRIPT),
+    file!("parts/waterfall.js", SCRIPT),
+    file!("vendor/LICENSE-htm.txt", TEXT),
+    file!("vendor/LICENSE-preact.txt", TEXT),
+    file!("vendor/LICENSE-signals.txt", TEXT),
+    file!("vendor/LICENSE-uplot.txt", TEXT),
+    file!("vendor/README.txt", TEXT),
+    file!("vendor/htm.js", SCRIPT),
+    file!("vendor/preact-hooks.js", SCRIPT),
+    file!("vendor/preact.js", SCRIPT),
+    file!("vendor/signals-core.js", SCRIPT),
+    file!("vendor/signals.js", SCRIPT),
+    file!("vendor/uplot.css", STYLE),
+    file!("vendor/uplot.js", SCRIPT),
+    file!("views/conversation.js", SCRIPT),
+    file!("views/detail.js", SCRIPT),
+    file!("views/endpoint-delete.js", SCRIPT),
+    file!("views/endpoint-form.js", SCRIPT),
+    file!("views/endpoints.js", SCRIPT),
+    file!("views/login.js", SCRIPT),
+    file!("views/overview.js", SCRIPT),
+    file!("views/requests-log.js", SCRIPT),
+    file!("views/requests.js", SCRIPT),
+    file!("views/system.js", SCRIPT),
+    file!("views/test-result.js", SCRIPT),
 ];
 
 /// What is made of each file at its first use.
@@ -178,6 +181,7 @@ fn takes_gzip(asked: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::path::Path;
 
     use super::*;
 
@@ -231,21 +235,35 @@ mod tests {
         assert!(paths.contains(&"/"));
     }
 
-    #[test]
-    fn every_file_of_the_page_is_served() {
-        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin/page");
-        let mut folders = vec![page.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                    continue;
-                }
-                let name = path.strip_prefix(&page).unwrap().to_str().unwrap();
-                let asked = if name == "index.html" { "/".to_owned() } else { format!("/{name}") };
-                assert!(FILES.iter().any(|file| file.path == asked), "{name} is in the folder and not in FILES");
+    /// The files below `folder`, by their names there.
+    fn files_below(folder: &Path, lead: &str, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{lead}/{}", entry.file_name().to_str().unwrap());
+            if entry.file_type().unwrap().is_dir() {
+                files_below(&entry.path(), &name, found);
+            } else {
+                found.push(name);
             }
+        }
+    }
+
+    #[test]
+    fn every_file_of_the_page_is_in_the_program() {
+        let mut found = Vec::new();
+        files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin/page"), "", &mut found);
+        for name in found {
+            let path = if name == "/index.html" { "/" } else { &name };
+            let file = FILES.iter().find(|file| file.path == path).unwrap_or_else(|| panic!("{name} is missing"));
+            let expected = match name.rsplit('.').next().unwrap() {
+                "html" => HTML,
+                "css" => STYLE,
+                "js" => SCRIPT,
+                "svg" => PICTURE,
+                "txt" => TEXT,
+                other => panic!("{name}: what type is .{other}?"),
+            };
+            assert_eq!(file.content_type, expected, "{name}");
         }
     }
 }
