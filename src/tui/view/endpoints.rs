@@ -24,8 +24,10 @@ use crate::wire::words::{self, NOTHING};
 /// Lines that it wants of `available` ones.
 pub(super) fn height(model: &Model, available: u16, layout: Layout) -> u16 {
     let edges = if layout == Layout::Small { 1 } else { 3 };
-    let lines = lines(model, usize::from(u16::MAX)).len();
-    let share = if layout == Layout::Small { available / 3 } else { available * 9 / 20 };
+    let share = if layout == Layout::Small { available / 2 } else { available * 9 / 20 };
+    // A small screen has no lines for reasons, but where it is tall.
+    let most = if layout == Layout::Small { share.saturating_sub(edges) } else { u16::MAX };
+    let lines = lines(model, usize::from(most)).len();
     cells(lines.max(1)).saturating_add(edges).min(share.max(edges + 1)).min(available)
 }
 
@@ -43,7 +45,7 @@ fn lines(model: &Model, room: usize) -> Vec<Line> {
     let reasons = (0..endpoints.len()).filter(|at| told(*at)).count();
     let all = endpoints.len() + reasons <= room;
     let of = |at: usize| {
-        let reason = told(at) && (all || at == cursor);
+        let reason = told(at) && (all || at == cursor && room > endpoints.len().min(2));
         std::iter::once(Line::Endpoint(at)).chain(reason.then_some(Line::Reason(at)))
     };
     let lines: Vec<Line> = (0..endpoints.len()).flat_map(of).collect();
@@ -78,7 +80,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, layout: Layout) {
                 }
                 let endpoint = &endpoints.list()[at];
                 let mut pen = Pen::new(canvas.buf, body, number);
-                pen.put(if selected { "▌" } else { " " }, theme.accent);
+                pen.put(if selected { "▌" } else { " " }, if focused { theme.accent } else { theme.border });
                 columns.row(&mut pen, endpoint, model, &theme);
             }
             Line::Reason(at) => {
@@ -104,7 +106,7 @@ struct Columns {
     bars: usize,
 }
 
-const STATE: usize = 14;
+const STATE: usize = 12;
 const COUNTS: usize = 8;
 const TIME: usize = 6;
 const SPEED: usize = 5;
