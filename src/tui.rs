@@ -12,6 +12,8 @@
 mod calls;
 mod clipboard;
 mod feed;
+#[cfg(test)]
+mod fixture;
 pub mod keys;
 pub mod message;
 pub mod model;

@@ -4,7 +4,7 @@
 //! │  P NAME         STATE        OK/FAIL    p50    p95   TTFT  t/s LAST           │
 //! │▌ 1 primary      ● up           212/1   2.1s   8.4s   0.9s   71 ▂▂▃▂▅▂▂▃▂▂▂    │
 //! │  3 kimi         x down           0/7      -      -      -    - xxxxxxx        │
-//! │    └ 7 of 7 requests failed; next probe in 9 s; 3 probes failed              │
+//! │    └ next probe in 9 s; probes failed: 3; 7 of 7 requests failed             │
 //! └──────────────────────────────────────────────────────────────────────────────┘
 //! ```
 
@@ -44,8 +44,9 @@ fn lines(model: &Model, room: usize) -> Vec<Line> {
     let told = |at: usize| reason(&endpoints[at], model).is_some();
     let reasons = (0..endpoints.len()).filter(|at| told(*at)).count();
     let all = endpoints.len() + reasons <= room;
+    let spare = room > endpoints.len() || room >= 5;
     let of = |at: usize| {
-        let reason = told(at) && (all || at == cursor && room > endpoints.len().min(2));
+        let reason = told(at) && (all || at == cursor && spare);
         std::iter::once(Line::Endpoint(at)).chain(reason.then_some(Line::Reason(at)))
     };
     let lines: Vec<Line> = (0..endpoints.len()).flat_map(of).collect();
@@ -204,8 +205,8 @@ fn seconds_to(time: &str, model: &Model) -> Option<i64> {
 
 /// Why it is not simply up, and what happens next.
 fn reason(endpoint: &EndpointView, model: &Model) -> Option<String> {
+    // What counts down comes first: it must not be cut off.
     let mut told = Vec::new();
-    told.extend(endpoint.reason.clone().filter(|_| endpoint.state != "up" && endpoint.enabled));
     let until =
         |time: &Option<String>| time.as_deref().and_then(|time| seconds_to(time, model)).map(|left| left.max(0));
     if endpoint.state == "resting" {
@@ -215,6 +216,7 @@ fn reason(endpoint: &EndpointView, model: &Model) -> Option<String> {
         told.extend(until(&endpoint.next_probe).map(|left| format!("next probe in {left} s")));
         told.extend((endpoint.failed_probes > 0).then(|| format!("probes failed: {}", endpoint.failed_probes)));
     }
+    told.extend(endpoint.reason.clone().filter(|_| endpoint.state != "up" && endpoint.enabled));
     (!told.is_empty()).then(|| told.join("; "))
 }
 

@@ -61,7 +61,9 @@ pub(super) fn frame(canvas: &mut Canvas<'_>, area: Rect, title: &str, right: &st
     };
     let line = Rect { x: top.x + 1.min(top.width), width: top.width.saturating_sub(2), ..top };
     let mut pen = Pen::new(canvas.buf, line, 0);
-    pen.put(" ", heading).put(title, heading).put(" ", heading);
+    if !title.is_empty() {
+        pen.put(" ", heading).put(title, heading).put(" ", heading);
+    }
     let right = if right.is_empty() { String::new() } else { format!(" {right} ") };
     pen.at_end(&right, theme.dim);
     inner
