@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use crate::wire::filter::page;
+
 const EXAMPLES: &str = "\
 Examples:
   claude-proxy init                      write a first config.yaml
@@ -71,6 +73,9 @@ pub enum Command {
                              claude-proxy logs show req_018f"
     )]
     Logs(LogsCommand),
+    // Hidden: it is there for `help filter`.
+    #[command(hide = true, override_help = page::text())]
+    Filter,
     /// List, test and change endpoints, in the running proxy and in config.yaml
     #[command(
         subcommand,

@@ -226,9 +226,10 @@ pub fn harmless(text: &str, lines: bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-fn is_obeyed(c: char) -> bool {
+/// Whether a terminal does something at this character instead of showing it.
+pub fn is_obeyed(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
