@@ -4,6 +4,8 @@
 pub mod support;
 
 mod access;
+mod admin_api;
+mod admin_edits;
 mod breaking;
 mod cli;
 mod clients;

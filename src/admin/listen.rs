@@ -183,7 +183,7 @@ mod tests {
         let reading = tokio::spawn(async move {
             let mut byte = [0];
             for _ in 0..20 {
-                sleep(BLOCKED - Duration::from_secs(1)).await;
+                sleep(BLOCKED.mul_f32(0.9)).await;
                 theirs.read_exact(&mut byte).await.unwrap();
             }
             sleep(Duration::from_hours(1)).await;

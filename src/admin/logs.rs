@@ -45,7 +45,9 @@ pub struct LogsQuery {
     pub status: Option<String>,
     /// `complete`, `relayed_error`, `failed`, `cut` or `client_gone`.
     pub ending: Option<String>,
+    /// What the request asked for, as it named it.
     pub model: Option<String>,
+    /// The session's whole name.
     pub session: Option<String>,
     /// RFC 3339, a date, or how long ago, such as `2h`.
     pub from: Option<String>,
@@ -230,8 +232,8 @@ mod tests {
 
     fn record(status: u16, endpoint: &str) -> RequestRecord {
         let (time, model) = ("2026-03-09T12:00:00.000+00:00".into(), Some("claude-opus-4".into()));
-        let (endpoint, session) = (Some(endpoint.into()), Some("s\"1".into()));
-        RequestRecord { status, endpoint, time, model, session, ..RequestRecord::default() }
+        let (session, endpoint) = (Some("s\"1".into()), Some(endpoint.into()));
+        RequestRecord { time, model, session, status, endpoint, ..RequestRecord::default() }
     }
 
     #[test]

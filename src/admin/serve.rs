@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -64,15 +64,14 @@ impl Service {
         let standing = self.admin.standing();
         let token = standing.config.web_admin.auth_token.as_ref();
         self.admin.sessions.settle(token);
-        let port = self.admin.address.get().map_or(0, std::net::SocketAddr::port);
-        Door { host: &self.admin.host, port, token, sessions: &self.admin.sessions }.admit(parts)?;
+        Door { host: &self.admin.host, token, sessions: &self.admin.sessions }.admit(parts)?;
         acceptable(&parts.method, &parts.headers)
     }
 }
 
 /// A form of another page's cannot say that it sends JSON.
 fn acceptable(method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
-    let length = headers.get(header::CONTENT_LENGTH).map(|length| length.as_bytes());
+    let length = headers.get(header::CONTENT_LENGTH).map(HeaderValue::as_bytes);
     let has_body = headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != b"0");
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
