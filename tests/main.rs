@@ -34,5 +34,6 @@ mod shutdown;
 mod smuggling;
 mod streaming;
 mod supply;
+mod terminal;
 mod timeouts;
 mod tls;

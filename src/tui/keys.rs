@@ -210,7 +210,7 @@ pub const TABLE: &[Binding] = &[
     bind(C::Endpoints, &[key('R')], A::Reset, "forget its failures: it counts as up again", "reset", 8),
     bind(C::Endpoints, &[key('s')], A::Sort, "sort by priority, name, state, p95 or failures", "sort", 9),
     quiet(C::Endpoints, &[key('D')], A::Delete, "delete it from the config; asks first"),
-    bind(C::Requests, &[ENTER], A::Open, "open the request", "open", 2),
+    bind(C::Requests, &[ENTER], A::Open, "open the request; on a change, go to its endpoint", "open", 2),
     bind(C::Requests, &[key('/')], A::Filter, "show only what fits: status>=400 endpoint:kimi ttft>5s", "filter", 3),
     bind(
         C::Requests,

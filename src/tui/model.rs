@@ -225,6 +225,9 @@ impl Model {
 
     /// Where keys work in the pane that has the focus, whatever lies over it.
     pub fn contexts_of_pane(&self) -> Vec<Context> {
+        if !self.ever_attached {
+            return vec![Context::Anywhere, Context::Always];
+        }
         let place: &[Context] = match self.focus {
             Pane::Endpoints => &[Context::Endpoints],
             Pane::Requests => &[Context::Requests],

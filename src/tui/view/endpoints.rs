@@ -15,6 +15,7 @@ use ratatui::style::{Modifier, Style};
 use super::pen::Pen;
 use super::requests::frame;
 use super::{Canvas, Layout, header, meter};
+use crate::tui::model::endpoints::rank;
 use crate::tui::model::{Model, Pane};
 use crate::tui::text::cells;
 use crate::tui::theme::Theme;
@@ -37,18 +38,16 @@ enum Line {
     Reason(usize),
 }
 
-/// What stands on each line. Where there is no room for all reasons, only the one under the cursor is told.
+/// What stands on each line. Where there is no room for all reasons, the one under the cursor is told, then the worst.
 fn lines(model: &Model, room: usize) -> Vec<Line> {
     let endpoints = model.endpoints.list();
     let cursor = model.endpoints.position();
-    let told = |at: usize| reason(&endpoints[at], model).is_some();
-    let reasons = (0..endpoints.len()).filter(|at| told(*at)).count();
-    let all = endpoints.len() + reasons <= room;
-    let spare = room > endpoints.len() || room >= 5;
-    let of = |at: usize| {
-        let reason = told(at) && (all || at == cursor && spare);
-        std::iter::once(Line::Endpoint(at)).chain(reason.then_some(Line::Reason(at)))
-    };
+    let mut reasons: Vec<usize> = (0..endpoints.len()).filter(|at| reason(&endpoints[*at], model).is_some()).collect();
+    reasons.sort_by_key(|at| (*at != cursor, rank(&endpoints[*at].state)));
+    // In a list that has to be scrolled anyway the one under the cursor is told all the same.
+    let spare = if endpoints.len() > room && room >= 5 { 1 } else { room.saturating_sub(endpoints.len()) };
+    reasons.truncate(spare);
+    let of = |at: usize| std::iter::once(Line::Endpoint(at)).chain(reasons.contains(&at).then_some(Line::Reason(at)));
     let lines: Vec<Line> = (0..endpoints.len()).flat_map(of).collect();
     // The one under the cursor is in view.
     let at = lines.iter().rposition(|line| matches!(line, Line::Endpoint(at) | Line::Reason(at) if *at == cursor));

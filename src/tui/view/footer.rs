@@ -10,7 +10,7 @@ use ratatui::style::Style;
 
 use super::pen::Pen;
 use super::{Canvas, Layout};
-use crate::tui::keys::{self, Binding};
+use crate::tui::keys::{self, Binding, Context};
 use crate::tui::model::notices::{Place, Tone};
 use crate::tui::model::prompt::{Prompt, Purpose};
 use crate::tui::model::{Mode, Model};
@@ -130,7 +130,7 @@ fn news(canvas: &mut Canvas<'_>, area: Rect) {
         pen.put(" ", style).put(&notice.text, style);
     } else if let Some(alert) = model.alert() {
         pen.put(" ! ", theme.bad).put(&alert.text, theme.bad);
-        let keys = if alert.place == Place::Nowhere { "x dismisses " } else { "! goes to it  x dismisses " };
+        let keys = if alert.place == Place::Nowhere { "x dismiss " } else { "! go  x dismiss " };
         pen.at_end(keys, theme.dim);
     }
 }
@@ -222,6 +222,7 @@ fn fill<'b>(hints: &[&'b Binding], width: usize) -> Vec<Vec<&'b Binding>> {
 fn keys_of(binding: &Binding) -> String {
     let first = binding.keys.first().map_or_else(String::new, |key| key.name());
     let opposite = match first.as_str() {
+        _ if matches!(binding.context, Context::Confirm | Context::CopyMenu) => return first,
         "j" => "k",
         "n" => "N",
         "p" => "P",

@@ -300,7 +300,7 @@ fn under_way(pen: &mut Pen<'_>, view: &RunningView, model: &Model, theme: &Theme
             phase(view.phase).to_owned()
         };
         // The longest phase is a little longer than half of the tokens.
-        let width = columns.tokens.max(9);
+        let width = columns.tokens.max(10);
         pen.left(&phase, width, theme.accent);
         let age = words::seconds(model.running.age_ms(view.key, model.known_at()));
         pen.right(&age, columns.times - (width - columns.tokens), theme.accent);

@@ -25,7 +25,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect) {
         Pen::new(canvas.buf, area, 1).put(&format!("  attaching to {} …", options.address), theme.dim);
         return;
     };
-    let left = (*since + lost.retry_in).saturating_sub(model.clock().at).as_secs();
+    let left = super::header::seconds_left(*since, lost, model.clock());
     let mut lines = vec![("why", lost.why.clone()), ("address", format!("it is from {}", options.source))];
     lines.push(match &lost.hint {
         Some(hint) => ("what to do", hint.clone()),
