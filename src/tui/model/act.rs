@@ -146,7 +146,7 @@ impl Model {
 
     fn reorder(&mut self, name: &str, sooner: bool) -> Vec<Effect> {
         match self.endpoints.moved(name, sooner) {
-            Some(order) => vec![Effect::Ask(Ask::Order(order))],
+            Some(names) => vec![Effect::Ask(Ask::Order { names, before: self.endpoints.order() })],
             None => {
                 let place = if sooner { "first" } else { "last" };
                 self.say(Tone::Plain, format!("{name} is tried {place} already"));

@@ -55,28 +55,32 @@ fn sums(canvas: &mut Canvas<'_>, area: Rect, status: &StatusView, layout: Layout
     let totals = &status.totals;
     let mut pen = Pen::new(canvas.buf, area, 0);
     pen.put(&format!(" {} requests", grouped(totals.requests)), theme.base);
+    let mut tell = |text: String, style: Style| {
+        // What there is no room for is left out whole.
+        if !text.is_empty() && text::width(&text) <= pen.room() {
+            pen.put(&text, style);
+        }
+    };
     if let Some(share) = percent(totals.complete, totals.requests) {
-        pen.put(&format!("  ok {share}"), if totals.failed + totals.cut > 0 { theme.warn } else { theme.good });
-    }
-    pen.put(&format!("  failovers {}", grouped(totals.failovers)), theme.base);
-    let tokens = &totals.tokens;
-    let input = tokens.input + tokens.cache_read + tokens.cache_creation;
-    pen.put(&format!("  in {}", words::tokens(input)), theme.base);
-    if let Some(cached) = percent(tokens.cache_read, input).filter(|_| tokens.cache_read > 0) {
-        pen.put(&format!(" ({cached} cached)"), theme.dim);
-    }
-    pen.put(&format!("  out {}", words::tokens(tokens.output)), theme.base);
-    if status.in_flight > 0 {
-        pen.put(&format!("  in flight {}", status.in_flight), theme.accent);
-    }
-    if totals.refused > 0 {
-        pen.put(&format!("  turned away {}", grouped(totals.refused)), theme.warn);
-    }
-    if layout == Layout::Wide {
-        pen.put(&format!("  log {}", words::bytes(status.log.size)), theme.dim);
+        tell(format!("  ok {share}"), if totals.failed + totals.cut > 0 { theme.warn } else { theme.good });
     }
     if status.log.dropped > 0 {
-        pen.put(&format!("  not logged {}", grouped(status.log.dropped)), theme.bad);
+        tell(format!("  not logged {}", grouped(status.log.dropped)), theme.bad);
+    }
+    tell(format!("  failovers {}", grouped(totals.failovers)), theme.base);
+    let tokens = &totals.tokens;
+    let input = tokens.input + tokens.cache_read + tokens.cache_creation;
+    let cached = percent(tokens.cache_read, input).filter(|_| tokens.cache_read > 0);
+    let cached = cached.map_or(String::new(), |cached| format!(" ({cached} cached)"));
+    tell(format!("  in {}{cached}  out {}", words::tokens(input), words::tokens(tokens.output)), theme.base);
+    if totals.refused > 0 {
+        tell(format!("  turned away {}", grouped(totals.refused)), theme.warn);
+    }
+    if status.in_flight > 0 {
+        tell(format!("  in flight {}", status.in_flight), theme.accent);
+    }
+    if layout == Layout::Wide {
+        tell(format!("  log {}", words::bytes(status.log.size)), theme.dim);
     }
 }
 

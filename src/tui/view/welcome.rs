@@ -29,7 +29,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect) {
     let mut lines = vec![("why", lost.why.clone()), ("address", format!("it is from {}", options.source))];
     lines.push(match &lost.hint {
         Some(hint) => ("what to do", hint.clone()),
-        None => ("start one", "claude-proxy serve".to_owned()),
+        None => ("start one", options.start.clone()),
     });
     lines.push(("elsewhere", "claude-proxy tui --admin http://HOST:PORT".to_owned()));
     lines.push(("next try", format!("in {left} s ({})", lost.attempt + 1)));
