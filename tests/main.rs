@@ -24,6 +24,7 @@ mod layers;
 mod limits;
 mod oddities;
 mod outbound;
+mod page;
 mod recorded;
 mod reload;
 mod repeating;
