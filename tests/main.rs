@@ -20,6 +20,7 @@ mod hostile_upstream;
 mod laboratory;
 mod layers;
 mod limits;
+mod logs_command;
 mod oddities;
 mod outbound;
 mod recorded;
