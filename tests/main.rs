@@ -22,6 +22,7 @@ mod hostile_upstream;
 mod laboratory;
 mod layers;
 mod limits;
+mod logs_command;
 mod oddities;
 mod outbound;
 mod page;

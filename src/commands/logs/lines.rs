@@ -9,7 +9,7 @@ use crate::wire::logs::Detail;
 use crate::wire::record::{Ending, RequestRecord};
 use crate::wire::words::{self, NOTHING, harmless};
 
-/// An id that is cut keeps so many columns at least: it is what `logs show` takes.
+/// An id that is cut keeps so many columns of its end at least: it is what `logs show` takes.
 const SHORTEST_ID: usize = 8;
 
 /// Which kind of line.
@@ -79,9 +79,9 @@ impl Lines {
         let left = columns.saturating_sub(clock.width() + 1 + facts.width() + 2).max(SHORTEST_ID);
         let (status, rest) = facts.split_once(' ').unwrap_or((&facts, ""));
         let colour = colour(record);
-        let _ = writeln!(text, "{clock} {colour}{status}{colour:#} {rest}  {quiet}{}{quiet:#}", fitted(&id, left));
+        let _ = writeln!(text, "{clock} {colour}{status}{colour:#} {rest}  {quiet}{}{quiet:#}", end_of(&id, left));
         if let Some(trouble) = trouble(record) {
-            let _ = writeln!(text, "         └ {trouble}");
+            let _ = writeln!(text, "         └ {}", fitted(&trouble, columns.saturating_sub(11)));
         }
         text
     }
@@ -95,7 +95,7 @@ struct Widths {
 
 impl Widths {
     fn of(columns: usize) -> Self {
-        if columns < 110 { Self { endpoint: 12, what: 10 } } else { Self { endpoint: 20, what: 16 } }
+        if columns < 110 { Self { endpoint: 14, what: 10 } } else { Self { endpoint: 20, what: 16 } }
     }
 
     fn heading(&self) -> String {
@@ -146,12 +146,13 @@ fn what(record: &RequestRecord) -> String {
     harmless(what, false).into_owned()
 }
 
-/// What went wrong, and the upstream's own words where they say more.
+/// What went wrong, in the upstream's own words where they say more.
 fn trouble(record: &RequestRecord) -> Option<String> {
     let trouble = words::trouble(record)?;
     let said = record.error.as_deref().map(str::trim).filter(|said| !said.is_empty() && !trouble.contains(said));
     let told = match (record.ending, said) {
         (Ending::Complete | Ending::ClientGone, _) | (_, None) => trouble,
+        (Ending::Failed, Some(said)) => said.to_owned(),
         (_, Some(said)) => format!("{trouble}: {said}"),
     };
     Some(harmless(&told, false).into_owned())
@@ -174,6 +175,21 @@ fn fitted(text: &str, columns: usize) -> String {
         fits
     });
     fits.chain(std::iter::once('…')).collect()
+}
+
+/// The last columns of a text, with a sign when it is cut. Ids begin alike, and differ in their ends.
+fn end_of(text: &str, columns: usize) -> String {
+    let width = text.width();
+    if width <= columns {
+        return text.to_owned();
+    }
+    let mut over = (width + 1).saturating_sub(columns);
+    let end = text.chars().skip_while(|c| {
+        let cut = over > 0;
+        over = over.saturating_sub(c.width().unwrap_or(0).max(1));
+        cut
+    });
+    std::iter::once('…').chain(end).collect()
 }
 
 /// All on one line, with the whole id, for `grep` and the like.
@@ -276,9 +292,9 @@ mod tests {
         let mut lines = Lines::new(Form::People(Some(80)));
         let text = bare(&(lines.text(&record()) + &lines.text(&record())));
         let shown: Vec<&str> = text.lines().collect();
-        assert_eq!(shown[0], "TIME     ST  ENDPOINT     MODEL          IN    OUT FIRST TOTAL  ID");
+        assert_eq!(shown[0], "TIME     ST  ENDPOINT       MODEL          IN    OUT FIRST TOTAL  ID");
         assert_eq!(shown[1], "── 2026-03-09 ──");
-        assert_eq!(&shown[2][9..], "200 kimi>mirror-1 sonnet-5    12.0k    311  3.1s  9.8s  req_011CSHoEe…");
+        assert_eq!(&shown[2][9..], "200 kimi>mirror-1  sonnet-5    12.0k    311  3.1s  9.8s  …C35K2UUqR7Fy");
         assert_eq!(shown[3], "         └ kimi is overloaded or limits the rate (529) after 0.4s");
         assert_eq!(shown.len(), 6, "the day stands once");
         assert!(shown.iter().all(|line| line.width() <= 80), "{text}");
@@ -333,6 +349,7 @@ mod tests {
     #[test]
     fn wide_letters_count_as_they_are_shown() {
         assert_eq!((fitted("主节点一", 6).as_str(), fitted("abc", 3).as_str()), ("主节…", "abc"));
+        assert_eq!((end_of("主节点一", 6).as_str(), end_of("abc", 3).as_str()), ("…点一", "abc"));
         assert_eq!(padded("主", 4), "主  ");
     }
 }

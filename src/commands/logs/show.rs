@@ -1,7 +1,9 @@
 //! `logs show ID`: one request for a person, from what happened to the last byte that was logged.
 
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use anstyle::{Effects, Style};
 use unicode_width::UnicodeWidthStr as _;
@@ -12,11 +14,17 @@ use super::{Log, answer, curl};
 use crate::cli::LogsShowArgs;
 use crate::commands::{CommandError, Exit, note};
 use crate::config::RequestTypes;
+use crate::logs::store::Query;
+use crate::wire::filter::Filter;
+use crate::wire::filter::fields::Field;
+use crate::wire::logs::Detail;
 use crate::wire::record::{AttemptRecord, Exchanged, RequestRecord};
 use crate::wire::words::{self, harmless};
 
 /// Requests that are listed when the beginning of an id fits several.
 const LISTED: usize = 10;
+/// Letters of an id's end that are looked for in the whole log.
+const SHORTEST_END: usize = 4;
 const BOLD: Style = Style::new().effects(Effects::BOLD);
 const QUIET: Style = Style::new().effects(Effects::DIMMED);
 
@@ -28,8 +36,9 @@ pub(super) fn run(explicit: Option<&Path>, log: &Log, args: &LogsShowArgs) -> Re
         curl.notes.iter().for_each(|told| note(&format!("note: {told}")));
         return Ok(Exit::Fine);
     }
-    let form = Form::of(args.json, false, columns());
-    let text = if args.json { json(&record) } else { page(&record) };
+    let columns = columns();
+    let form = Form::of(args.json, false, columns);
+    let text = if args.json { json(&record) } else { page(&record, columns.unwrap_or(usize::MAX)) };
     let mut out = Output::paged(form, args.no_pager);
     let wrote = out.write(&text);
     out.finish();
@@ -47,16 +56,37 @@ fn find(log: &Log, id: &str) -> Result<RequestRecord, CommandError> {
         return Ok(record);
     }
     let begun = log.store.with_prefix(id, LISTED + 1).map_err(|error| log.unreadable(&error))?;
-    match begun.as_slice() {
+    let found = if begun.is_empty() { with_end(log, id)? } else { begun };
+    match found.as_slice() {
         [] => Err(missing(log, id)),
         [only] => get(&only.id)?.ok_or_else(|| missing(log, id)),
         several => Err(ambiguous(id, several)),
     }
 }
 
+/// The newest requests whose id ends so: on a narrow screen the lists show no more of it.
+fn with_end(log: &Log, id: &str) -> Result<Vec<RequestRecord>, CommandError> {
+    let id = id.trim_start_matches('…');
+    let Some(filter) = Filter::contains(Field::Id, id).filter(|_| id.len() >= SHORTEST_END) else {
+        return Ok(Vec::new());
+    };
+    let query = Query { filter: &filter, before: None, limit: usize::MAX, detail: Detail::Summary };
+    let mut found: Vec<RequestRecord> = Vec::new();
+    let mut hit = |record: RequestRecord| {
+        let new = record.id.ends_with(id) && found.iter().all(|known| known.id != record.id);
+        found.extend(Some(record).filter(|_| new));
+        if found.len() > LISTED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    log.store.search(&query, &AtomicBool::new(false), &mut hit).map_err(|error| log.unreadable(&error))?;
+    Ok(found)
+}
+
 fn missing(log: &Log, id: &str) -> CommandError {
-    let message =
-        format!("no request in {} has an id that begins with `{}`", log.directory().display(), harmless(id, false));
+    let message = format!(
+        "no request in {} has an id that begins or ends with `{}`",
+        log.directory().display(),
+        harmless(id, false)
+    );
     let hint = match log.settings.log_request_types {
         RequestTypes::All => "`claude-proxy logs tail` shows the newest ones",
         RequestTypes::Failed => "logging.log_request_types is `failed`: only such requests are in the files",
@@ -69,14 +99,14 @@ fn ambiguous(id: &str, several: &[RequestRecord]) -> CommandError {
     let count = if several.len() > LISTED { format!("more than {LISTED}") } else { several.len().to_string() };
     let shown = several.iter().take(LISTED).map(|record| anstream::adapter::strip_str(&piped(record)).to_string());
     let shown: String = shown.map(|line| format!("  {line}")).collect();
-    let message = format!("{count} requests have an id that begins with `{}`, the newest first:", harmless(id, false));
+    let message = format!("{count} requests have such an id, `{}`; the newest first:", harmless(id, false));
     CommandError::failed("ambiguous", format!("{message}\n{}", shown.trim_end()), "write more of it")
 }
 
-/// All of it, as text.
-fn page(record: &RequestRecord) -> String {
+/// All of it, as text. Only sentences are broken to fit into the columns; the rest is copied and searched.
+fn page(record: &RequestRecord, columns: usize) -> String {
     let mut page = String::new();
-    head(record, &mut page);
+    head(record, columns, &mut page);
     attempts(record, &mut page);
     headers("Request headers", &record.request, &mut page);
     page.push_str(&answer::request(&record.request));
@@ -89,13 +119,37 @@ pub(super) fn heading(title: &str) -> String {
     format!("\n{BOLD}{title}{BOLD:#}\n")
 }
 
-fn head(record: &RequestRecord, page: &mut String) {
+/// Broken between words.
+fn wrapped(text: &str, columns: usize) -> String {
+    let mut lines = String::with_capacity(text.len());
+    let mut used = 0;
+    for word in text.split(' ') {
+        let width = word.width();
+        if used > 0 && used + 1 + width > columns {
+            lines.push('\n');
+            used = 0;
+        } else if used > 0 {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += width;
+    }
+    lines
+}
+
+/// A stretch of time, finely where it is short.
+fn took(ms: u64) -> String {
+    if ms < 1000 { format!("{ms} ms") } else { words::seconds(ms) }
+}
+
+fn head(record: &RequestRecord, columns: usize, page: &mut String) {
     let RequestRecord { id, time, method, path, .. } = record;
     // Writing to a String cannot fail.
     let _ =
         writeln!(page, "{BOLD}{}{BOLD:#}  {QUIET}{time}{QUIET:#}", harmless(id, false), time = harmless(time, false));
     let _ = writeln!(page, "{} {}\n", harmless(method, false), harmless(path, false));
-    let _ = writeln!(page, "{}\n", harmless(&words::sentence(record), false));
+    let _ = writeln!(page, "{}\n", wrapped(&harmless(&words::sentence(record), false), columns));
     let status = format!("{} {}", record.status, record.ending.word());
     let asked = record.model.as_deref().map(|model| format!("{model}, {}", words::kind(record)));
     let fact = |name: &str, value: Option<String>| {
@@ -147,8 +201,8 @@ fn one_attempt(number: usize, attempt: &AttemptRecord, widest: usize, record: &R
         None if number == record.attempts.len() && record.first_byte_ms.is_some() => "answered".to_owned(),
         None => "was left".to_owned(),
     };
-    let (start, took) = (words::seconds(*started_ms), words::seconds(*duration_ms));
-    let line = format!("  {number}  {endpoint}{space}  at {start}, took {took}  {status}  {became}\n");
+    let (start, took) = (took(*started_ms), took(*duration_ms));
+    let line = format!("  {number}  {endpoint}{space}  at {start}, for {took}  {status}  {became}\n");
     match detail.as_deref().filter(|detail| !detail.trim().is_empty()) {
         Some(detail) => format!("{line}     {QUIET}{}{QUIET:#}\n", harmless(detail.trim(), false)),
         None => line,
@@ -214,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_person_reads_what_happened_first_and_everything_after() {
-        let shown = anstream::adapter::strip_str(&page(&record())).to_string();
+        let shown = anstream::adapter::strip_str(&page(&record(), usize::MAX)).to_string();
         let expected = r#"req_1  2026-03-09T14:02:09.123+00:00
 POST /v1/messages
 
@@ -226,9 +280,9 @@ mirror-1 answered with 200 in 9.8s, the first byte after 3.1s. Before that: kimi
   size      46.8 KiB up, 0 B down
 
 Attempts
-  1  kimi      at 0.0s, took 0.4s  529  is overloaded or limits the rate
+  1  kimi      at 0 ms, for 400 ms  529  is overloaded or limits the rate
      overloaded_error: \u{1b}[31mbusy
-  2  mirror-1  at 0.4s, took 9.4s  200  answered
+  2  mirror-1  at 400 ms, for 9.4s  200  answered
 
 Request headers
   x-evil: a\u{9b}2J
@@ -244,10 +298,16 @@ Request body: the first 31 B of 46.8 KiB
     }
 
     #[test]
+    fn a_sentence_is_broken_between_words() {
+        assert_eq!(wrapped("ab cd efghijkl m 修修 n", 6), "ab cd\nefghijkl\nm 修修\nn");
+        assert_eq!(wrapped("", 6), "");
+    }
+
+    #[test]
     fn several_that_fit_are_listed() {
         let error = ambiguous("req", &[record(), record()]);
         assert_eq!((error.exit(), error.code()), (Exit::Failed, "ambiguous"));
-        assert!(error.message().starts_with("2 requests have an id that begins with `req`, the newest first:\n  20"));
+        assert!(error.message().starts_with("2 requests have such an id, `req`; the newest first:\n  20"));
         assert_eq!(error.message().lines().count(), 3);
         let many = ambiguous("req", &vec![record(); LISTED + 1]).message();
         assert!(many.starts_with("more than 10 ") && many.lines().count() == LISTED + 1, "{many}");
