@@ -4,12 +4,9 @@ use std::path::Path;
 
 use super::{CommandError, Exit};
 use crate::cli::AttachArgs;
-use crate::client::{AdminClient, ClientError, Target, bearer};
+use crate::client::{AdminClient, ClientError, TOKEN_VARIABLE, Target, bearer};
 use crate::config;
 use crate::domain::secret::Secret;
-
-/// The token for an address that was named by hand.
-const TOKEN_VARIABLE: &str = "CLAUDE_PROXY_ADMIN_TOKEN";
 
 /// The client for the address that `--admin` or the config names; nothing is sent yet.
 pub fn client(explicit: Option<&Path>, args: &AttachArgs) -> Result<AdminClient, CommandError> {
