@@ -4,12 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{CommandError, Exit};
 use crate::cli::AttachArgs;
-use crate::client::{AdminClient, ClientError, Target, bearer};
+use crate::client::{AdminClient, ClientError, TOKEN_VARIABLE, Target, bearer};
 use crate::config::{self, ConfigError, WebAdmin};
 use crate::domain::secret::Secret;
-
-/// The token for an address that was named by hand.
-const TOKEN_VARIABLE: &str = "CLAUDE_PROXY_ADMIN_TOKEN";
 
 /// Reads the `web_admin` section of the config.
 type Section = fn(Option<&Path>) -> Result<(WebAdmin, Option<PathBuf>), ConfigError>;
