@@ -57,7 +57,8 @@ impl Visit {
     async fn written(&self, what: &str, holds: impl Fn(&str) -> bool) {
         eventually(what, || holds(&self.yaml())).await;
         let yaml = self.yaml();
-        for kept in [COMMENT, "# the team's account", "# until March", "# 备用", "${FIRST_KEY:-sk-ant-first-key-1111}"] {
+        for kept in [COMMENT, "# the team's account", "# until March", "# 备用", "${FIRST_KEY:-sk-ant-first-key-1111}"]
+        {
             assert!(yaml.contains(kept), "{kept} is gone from\n{yaml}");
         }
     }
@@ -108,7 +109,11 @@ async fn add(visit: &Visit, url: &str) {
     page.fill("#field-auth_value", "sk-ant-third-key-3333").await;
     page.click("dialog button", "Review the change").await;
     // What only the proxy knows comes to its field too: the name is taken.
-    page.until("the name is at fault", "document.querySelector('#field-name')?.getAttribute('aria-invalid') === 'true'").await;
+    page.until(
+        "the name is at fault",
+        "document.querySelector('#field-name')?.getAttribute('aria-invalid') === 'true'",
+    )
+    .await;
     page.picture("form-fault").await;
     page.fill("#field-name", "third").await;
     page.click("dialog button", "Test").await;

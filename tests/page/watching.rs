@@ -77,7 +77,9 @@ async fn a_request_is_seen_while_it_runs_and_told_in_full_afterwards() {
 
 async fn told_in_full(visit: &Visit) {
     let page = &visit.page;
-    for said in ["Why does the parser lose a line?", "Read /src/parser.rs", "fn parse() {}", "And add a test.", "Hello there"] {
+    for said in
+        ["Why does the parser lose a line?", "Read /src/parser.rs", "fn parse() {}", "And add a test.", "Hello there"]
+    {
         page.shows(".conversation", said).await;
     }
     // A result stands with its call, not where the client had to put it.
@@ -160,15 +162,14 @@ async fn send_models(visit: &Visit, models: impl IntoIterator<Item = String>) {
 #[tokio::test]
 async fn the_list_is_filtered_paused_and_walked_by_keyboard() {
     let upstream = Upstream::new("only")
-        .choose(|seen| {
-            String::from_utf8_lossy(&seen.body).contains("refuse-me").then(|| Reply::status(400))
-        })
+        .choose(|seen| String::from_utf8_lossy(&seen.body).contains("refuse-me").then(|| Reply::status(400)))
         .start()
         .await
         .unwrap();
     let Some(visit) = Visit::to(Config::in_order([&upstream])).await else { return };
     let page = &visit.page;
-    send_models(&visit, (0..30).map(|n| if n == 7 { "refuse-me".to_owned() } else { format!("claude-nr-{n}-end") })).await;
+    send_models(&visit, (0..30).map(|n| if n == 7 { "refuse-me".to_owned() } else { format!("claude-nr-{n}-end") }))
+        .await;
     visit.go("requests").await;
     listed(page, 30).await;
 

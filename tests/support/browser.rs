@@ -130,7 +130,8 @@ impl Page {
 
     /// What the expression comes to, awaited where it is a promise.
     pub async fn eval(&self, expression: &str) -> Value {
-        let params = json!({"expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true});
+        let params =
+            json!({"expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true});
         let answer = self.call("Runtime.evaluate", params).await;
         let thrown = &answer["exceptionDetails"];
         assert!(thrown.is_null(), "{expression}\n{thrown:#}");
@@ -145,7 +146,11 @@ impl Page {
             if clock::now() > limit {
                 let text = self.eval("(document.body?.innerText ?? '').slice(0, 3000)").await;
                 self.picture("failed").await;
-                panic!("this did not come true: {what}\n{expression}\n{}\n{}", text.as_str().unwrap_or(""), self.faults(""));
+                panic!(
+                    "this did not come true: {what}\n{expression}\n{}\n{}",
+                    text.as_str().unwrap_or(""),
+                    self.faults("")
+                );
             }
             tokio::time::sleep(ms(25)).await;
         }
@@ -153,7 +158,8 @@ impl Page {
 
     /// Waits until something that fits the selector shows this text.
     pub async fn shows(&self, selector: &str, text: &str) {
-        self.until(&format!("{selector} shows {text}"), &format!("T.find({}, {})", quoted(selector), quoted(text))).await;
+        self.until(&format!("{selector} shows {text}"), &format!("T.find({}, {})", quoted(selector), quoted(text)))
+            .await;
     }
 
     /// Waits until nothing that fits the selector shows this text.

@@ -53,7 +53,8 @@ impl Page {
             _ if key.chars().count() == 1 && modifiers == 0 => key,
             _ => "",
         };
-        let mut event = json!({"type": "keyDown", "key": key, "text": text, "modifiers": modifiers, "windowsVirtualKeyCode": code});
+        let mut event =
+            json!({"type": "keyDown", "key": key, "text": text, "modifiers": modifiers, "windowsVirtualKeyCode": code});
         self.call("Input.dispatchKeyEvent", event.clone()).await;
         event["type"] = "keyUp".into();
         event["text"] = "".into();
