@@ -6,6 +6,8 @@ pub mod support;
 mod access;
 mod admin_api;
 mod admin_edits;
+#[cfg(target_os = "linux")]
+mod admin_events;
 mod breaking;
 mod cli;
 mod clients;
