@@ -28,7 +28,7 @@ use tokio::time::timeout;
 
 pub use self::error::ClientError;
 pub use self::events::{EventStream, Pushed};
-pub use self::target::Target;
+pub use self::target::{TOKEN_VARIABLE, Target};
 use crate::domain::secret::Secret;
 use crate::wire::problem::{ApiProblem, ProblemDetail};
 
@@ -37,7 +37,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Until the head of an answer, and then until each next piece of it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// The same where a change or a test of an endpoint is asked for, which may have to wait for that endpoint.
-const CHANGE_WITHIN: Duration = Duration::from_secs(300);
+const CHANGE_WITHIN: Duration = Duration::from_mins(5);
 /// A record with two whole bodies in it is the largest answer.
 const LARGEST_ANSWER: usize = 256 << 20;
 

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
 use crate::config::{Config, ConfigError};
+use crate::wire::filter::page;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +124,7 @@ pub fn run(cli: Cli) -> Result<Exit, CommandError> {
         Command::Run(args) => run::run(explicit, &args),
         Command::Statusline(args) => statusline::run(explicit, &args),
         Command::Man(args) => man::run(&args),
+        Command::Filter => print(&page::text()).map(|()| Exit::Fine),
         Command::Completions(args) => completions::run(args.shell),
     }
 }

@@ -6,13 +6,15 @@ use std::time::{Instant, SystemTime};
 use axum::extract;
 use http::StatusCode;
 
-use super::answer::Told;
+use super::answer::{Outcome, Refusal, Told};
+use super::input::Named;
 use super::state::{Shared, Standing, State};
 use crate::clock;
 use crate::domain::endpoint::{Auth, HttpVersion};
 use crate::domain::health;
 use crate::domain::pool::Slot;
 use crate::domain::secret::Secret;
+use crate::wire::session::SessionView;
 use crate::wire::status::{EndpointCounts, EndpointList, EndpointView, LogStanding, StatusView, Totals};
 
 /// Requests under way that are shown one by one.
@@ -31,6 +33,14 @@ pub async fn list(extract::State(admin): extract::State<Shared>) -> Told<Endpoin
     let revision = standing.shown.revision.clone();
     let window_s = standing.config.health.window.as_secs();
     Told(EndpointList { endpoints: endpoint_views(&admin, &standing), revision, window_s })
+}
+
+/// `GET /api/sessions/{id}`: from memory, so that it may be asked several times a second.
+pub async fn session(extract::State(admin): extract::State<Shared>, Named(id): Named) -> Outcome<Told<SessionView>> {
+    admin.parts.traffic.session(&id).map(Told).ok_or_else(|| {
+        Refusal::not_found("there is no session of that id")
+            .hint("it made no request since the proxy started, or was quiet for long")
+    })
 }
 
 /// `GET /readyz`: whether a client's request has somewhere to go.
@@ -91,7 +101,7 @@ impl Now {
 fn counts(slots: &[Slot], now: Instant) -> EndpointCounts {
     let mut counts = EndpointCounts::default();
     for slot in slots {
-        *match state_word(slot, now) {
+        *match slot.word(now) {
             "disabled" => &mut counts.disabled,
             "degraded" => &mut counts.degraded,
             "down" => &mut counts.down,
@@ -100,20 +110,6 @@ fn counts(slots: &[Slot], now: Instant) -> EndpointCounts {
         } += 1;
     }
     counts
-}
-
-/// The operator's wish first: nobody sees how a disabled endpoint fares.
-pub fn state_word(slot: &Slot, now: Instant) -> &'static str {
-    if slot.spec.enabled { word(slot.health.state(now)) } else { "disabled" }
-}
-
-pub fn word(state: health::State) -> &'static str {
-    match state {
-        health::State::Up => "up",
-        health::State::Degraded => "degraded",
-        health::State::Resting => "resting",
-        health::State::Down => "down",
-    }
 }
 
 /// In the file's order.
@@ -147,7 +143,7 @@ fn endpoint_view(admin: &State, standing: &Standing, slot: &Slot, now: Now) -> E
         http: http_word(spec.http).to_owned(),
         proxy: spec.proxy.as_ref().map(ToString::to_string),
         ca_file: spec.ca_file.as_ref().map(|path| path.display().to_string()),
-        state: state_word(slot, now.at).to_owned(),
+        state: slot.word(now.at).to_owned(),
         reason: health.reason().filter(|_| !is_up).map(clean),
         since: time(health.since(now.at)),
         next_probe: health.next_probe().filter(|_| spec.enabled).map(time),
@@ -205,5 +201,5 @@ pub fn resident_bytes() -> Option<u64> {
 /// Every endpoint's name and state word, in the file's order.
 pub fn states(admin: &State) -> Vec<(String, &'static str)> {
     let now = clock::now();
-    admin.parts.live.view().iter().map(|slot| (slot.spec.name.clone(), state_word(slot, now))).collect()
+    admin.parts.live.view().iter().map(|slot| (slot.spec.name.clone(), slot.word(now))).collect()
 }
