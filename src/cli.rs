@@ -91,9 +91,6 @@ pub enum Command {
                              claude-proxy logs show req_018f"
     )]
     Logs(LogsCommand),
-    // Hidden: it is there for `help filter`.
-    #[command(hide = true, override_help = page::text())]
-    Filter,
     /// List, test and change endpoints, in the running proxy and in config.yaml
     #[command(
         subcommand,

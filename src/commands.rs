@@ -119,7 +119,6 @@ pub fn run(cli: Cli) -> Result<Exit, CommandError> {
         Command::Tui(args) => tui::run(explicit, &args),
         Command::Status(args) => status::run(explicit, &args),
         Command::Logs(command) => logs::run(explicit, &command),
-        Command::Filter => logs::language(),
         Command::Endpoints(command) => endpoints::run(explicit, &command),
         Command::Run(args) => run::run(explicit, &args),
         Command::Statusline(args) => statusline::run(explicit, &args),

@@ -29,12 +29,6 @@ pub fn run(explicit: Option<&Path>, command: &LogsCommand) -> Result<Exit, Comma
     }
 }
 
-/// `help filter`: the language that these commands, the dashboard and the page take.
-pub fn language() -> Result<Exit, CommandError> {
-    print(&page::text())?;
-    Ok(Exit::Fine)
-}
-
 /// The log that the config names.
 struct Log {
     settings: Logging,

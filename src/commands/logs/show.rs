@@ -97,8 +97,11 @@ fn missing(log: &Log, id: &str) -> CommandError {
 
 fn ambiguous(id: &str, several: &[RequestRecord]) -> CommandError {
     let count = if several.len() > LISTED { format!("more than {LISTED}") } else { several.len().to_string() };
-    let shown = several.iter().take(LISTED).map(|record| anstream::adapter::strip_str(&piped(record)).to_string());
-    let shown: String = shown.map(|line| format!("  {line}")).collect();
+    let mut shown = String::new();
+    for record in several.iter().take(LISTED) {
+        shown.push_str("  ");
+        shown.push_str(&anstream::adapter::strip_str(&piped(record)).to_string());
+    }
     let message = format!("{count} requests have such an id, `{}`; the newest first:", harmless(id, false));
     CommandError::failed("ambiguous", format!("{message}\n{}", shown.trim_end()), "write more of it")
 }
