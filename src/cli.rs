@@ -35,6 +35,16 @@ Exit codes: 0 at least one endpoint is up or degraded, 1 none is, 4 no running p
 --plain prints rows: a name and its value; endpoint rows have name, state, priority, url, ok and failed in the window, first byte p50 ms, \
 whole answer p95 ms, in flight, since, next probe, reason";
 
+const PLAIN_LOG: &str = "\
+--plain prints: time, status, ending, endpoints tried, model, stream or json, tokens in, out, read from the cache, put into the cache, \
+first byte ms, total ms, id, session, method and path, error
+On a narrow terminal an id is cut from the front; `logs show` takes its end as well";
+
+const SEARCH_NOTES: &str = "\
+Exit codes: 0 something fits, 1 nothing does or the log cannot be read, 2 usage or config error
+On a terminal the hits go through $PAGER, else `less`; LESS=FRX unless it is set
+`logs tail --help` names the fields of --plain";
+
 /// A local gateway between Claude Code and several Anthropic-compatible endpoints
 #[derive(Debug, Parser)]
 #[command(name = "claude-proxy", version, before_help = EXAMPLES, after_help = EXITS)]
@@ -190,7 +200,7 @@ pub struct StatusArgs {
 pub enum LogsCommand {
     /// Print the newest requests; -f follows
     #[command(before_help = "Examples:\n  claude-proxy logs tail\n  claude-proxy logs tail -n 50 -f 'status>=400'\n  \
-                             claude-proxy logs tail -f --json | jq .model")]
+                             claude-proxy logs tail -f --json | jq .model", after_help = PLAIN_LOG)]
     Tail(LogsTailArgs),
     /// Show one request: what happened, attempts, headers, bodies
     #[command(before_help = "Examples:\n  claude-proxy logs show req_018f\n  claude-proxy logs show req_018f --curl")]
@@ -198,7 +208,7 @@ pub enum LogsCommand {
     /// Search all log files, newest first
     #[command(before_help = "Examples:\n  claude-proxy logs search 'ttft>5s model~opus' --since 2h\n  \
                              claude-proxy logs search '\"rate limit\"' --since yesterday --until 14:00\n  \
-                             claude-proxy logs search session:6e1f2a --json | jq .usage")]
+                             claude-proxy logs search session:6e1f2a --json | jq .usage", after_help = SEARCH_NOTES)]
     Search(LogsSearchArgs),
 }
 
@@ -222,7 +232,7 @@ pub struct LogsTailArgs {
 
 #[derive(Debug, Args)]
 pub struct LogsShowArgs {
-    #[arg(value_name = "ID", add = names::log_id(), help = "The request-id, or its beginning")]
+    #[arg(value_name = "ID", add = names::log_id(), help = "The request-id, or its beginning or end")]
     pub id: String,
     /// Print the record as one JSON object
     #[arg(long, conflicts_with = "curl")]
