@@ -298,6 +298,9 @@ pub enum EndpointsCommand {
 pub struct EndpointNames {
     #[arg(value_name = "NAME", required = true, add = names::endpoint(), help = "Which endpoints")]
     pub names: Vec<String>,
+    /// Show what would change in the file, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub attach: AttachArgs,
     /// Print one JSON object
@@ -333,7 +336,7 @@ pub struct EndpointKeys {
     #[arg(
         long,
         value_name = "VALUE",
-        help = "Its key: '${VARIABLE}' or file:PATH, or the key itself; - reads it from stdin"
+        help = "Its key: '${VARIABLE}' or file:PATH, or the key itself; - reads the key itself from stdin"
     )]
     pub auth_value: Option<String>,
     /// Smaller is tried first; equals share the load

@@ -54,6 +54,8 @@ pub enum CommandError {
     /// Stdout could not be written; a closed pipe is no error.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
+    #[error(transparent)]
+    Filter(#[from] Box<logs::BadFilter>),
     /// A word for programs, what happened, and what to do.
     #[error("{message}")]
     Other { exit: Exit, code: &'static str, message: String, hint: Option<String> },
@@ -70,7 +72,7 @@ impl CommandError {
 
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) => Exit::Usage,
+            Self::Config(_) | Self::Filter(_) => Exit::Usage,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
             Self::Output(_) => Exit::Failed,
             Self::Other { exit, .. } => *exit,
@@ -82,6 +84,7 @@ impl CommandError {
         match self {
             Self::Config(_) => "config",
             Self::Output(_) => "output",
+            Self::Filter(_) => "filter",
             Self::Other { code, .. } => code,
         }
     }
@@ -90,6 +93,7 @@ impl CommandError {
     pub fn message(&self) -> String {
         match self {
             Self::Config(error) => error.message(),
+            Self::Filter(error) => error.message(),
             other => other.to_string(),
         }
     }
@@ -97,6 +101,7 @@ impl CommandError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Config(error) => error.hint(),
+            Self::Filter(error) => error.hint(),
             Self::Output(_) => None,
             Self::Other { hint, .. } => hint.as_deref(),
         }

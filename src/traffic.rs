@@ -121,7 +121,14 @@ impl Traffic {
     /// An endpoint's state changed.
     pub fn endpoint_changed(&self, name: &str, from: State, to: State, reason: Option<&str>) {
         let (name, reason, at) = (name.to_owned(), reason.map(str::to_owned), clock::wall());
-        self.publish(Happening::Endpoint { name, from, to, reason, at });
+        self.publish(Happening::Endpoint { name, from: from.word(), to: to.word(), reason, at });
+    }
+
+    /// An endpoint's settings changed, and perhaps its state with them: words of states, an empty one where the endpoint
+    /// is new or gone.
+    pub fn endpoint_set(&self, name: &str, from: &'static str, to: &'static str) {
+        let (name, at) = (name.to_owned(), clock::wall());
+        self.publish(Happening::Endpoint { name, from, to, reason: None, at });
     }
 
     pub fn publish(&self, happening: Happening) {
@@ -129,7 +136,8 @@ impl Traffic {
         self.stirred.notify_waiters();
     }
 
-    /// What happened behind the happening of that id; `None`: only its end is told, to go on from.
+    /// What happened behind the happening of that id, or the beginning of it when it is much; `None`: only its end is
+    /// told, to go on from.
     pub fn since(&self, last: Option<&str>) -> Backlog {
         self.ring().since(last)
     }
@@ -192,8 +200,8 @@ mod tests {
         }
         let backlog = traffic.since(Some(&id));
         assert_eq!((backlog.events.len(), backlog.missed), (2, None));
-        assert_eq!(traffic.since(Some(&backlog.events[0].id)).events.len(), 1);
-        assert_eq!(traffic.since(Some(&backlog.events[1].id)).events.len(), 0);
+        assert_eq!(traffic.since(Some(&backlog.id(backlog.events[0].number))).events.len(), 1);
+        assert_eq!(traffic.since(Some(&backlog.id(backlog.last))).events.len(), 0);
     }
 
     #[tokio::test]

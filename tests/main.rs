@@ -4,6 +4,10 @@
 pub mod support;
 
 mod access;
+mod admin_api;
+mod admin_edits;
+#[cfg(target_os = "linux")]
+mod admin_events;
 mod breaking;
 mod cli;
 mod clients;
@@ -20,8 +24,10 @@ mod hostile_upstream;
 mod laboratory;
 mod layers;
 mod limits;
+mod logs_command;
 mod oddities;
 mod outbound;
+mod page;
 mod recorded;
 mod reload;
 mod repeating;
@@ -32,5 +38,6 @@ mod shutdown;
 mod smuggling;
 mod streaming;
 mod supply;
+mod terminal;
 mod timeouts;
 mod tls;

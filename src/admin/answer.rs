@@ -1,9 +1,14 @@
 //! Answers: JSON, or a refusal in the one form that all of them have.
 
-use axum::body::Body;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use http_body::Frame;
 use serde::Serialize;
+use tokio::sync::mpsc;
 
 use crate::wire::problem::{ApiProblem, ProblemDetail};
 
@@ -55,6 +60,11 @@ impl Refusal {
         Self::not_found(format!("there is no endpoint \"{name}\"")).hint("GET /api/endpoints lists them")
     }
 
+    /// Others keep us busy with the same.
+    pub fn busy(message: impl Into<String>, hint: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message).hint(hint)
+    }
+
     /// A fault of ours.
     pub fn internal(message: impl Into<String>) -> Self {
         let hint = "this is a fault of claude-proxy; its standard error says more";
@@ -93,6 +103,29 @@ pub fn typed(content_type: &'static str, body: impl Into<Body>) -> Response {
     let mut answer = Response::new(body.into());
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
+}
+
+/// A piece of a body that is sent as it comes to be, or that there will be no whole one.
+pub type Whole = Result<Bytes, BrokenOff>;
+
+/// The connection ends where this stands, so that nobody takes what came before for all of it.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer broke off")]
+pub struct BrokenOff;
+
+/// A body that is what comes through a channel.
+pub struct Pieces(pub mpsc::Receiver<Whole>);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        self.0.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+    }
 }
 
 /// A JSON answer as a handler's result.

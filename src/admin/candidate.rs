@@ -16,12 +16,31 @@ use crate::domain::endpoint::EndpointSpec;
 pub fn made(standing: &Standing, name: &str, change: EndpointChange) -> Outcome<Arc<EndpointSpec>> {
     let mut file = stored(standing)?;
     let place = file.endpoints.iter().position(|endpoint| endpoint.name.as_deref() == Some(name));
-    let mut endpoint = place.map(|place| file.endpoints.swap_remove(place)).unwrap_or_default();
-    endpoint.name.get_or_insert_with(|| name.to_owned());
-    merge(&mut endpoint, change)?;
+    let stored = place.map(|place| file.endpoints.swap_remove(place));
+    let keeps_key = stored.is_some() && change.auth_value.is_none();
     // The others may be broken or not: this one is asked about.
-    file.endpoints = vec![endpoint];
-    let text = to_yaml(&file).map_err(Refusal::internal)?;
+    file.endpoints = vec![stored.unwrap_or_default()];
+    let before = if keeps_key { judged(standing, &file).ok() } else { None };
+    file.endpoints[0].name.get_or_insert_with(|| name.to_owned());
+    merge(&mut file.endpoints[0], change)?;
+    let made = judged(standing, &file)?;
+    if keeps_key && made.auth.secret().is_some() && !before.is_some_and(|before| goes_the_same_way(&before, &made)) {
+        return Err(Refusal::invalid("auth_value: a stored key is not sent to another address or by another way")
+            .hint("give the key again to test the endpoint there")
+            .field("auth_value"));
+    }
+    Ok(made)
+}
+
+/// Whoever may change an endpoint need not be able to read its key: one who could have it sent anywhere would.
+fn goes_the_same_way(before: &EndpointSpec, now: &EndpointSpec) -> bool {
+    let server = |spec: &EndpointSpec| (spec.url.is_https(), spec.url.host().to_ascii_lowercase(), spec.url.port());
+    server(before) == server(now) && before.proxy == now.proxy && before.ca_file == now.ca_file
+}
+
+/// The file's only endpoint.
+fn judged(standing: &Standing, file: &FileConfig) -> Outcome<Arc<EndpointSpec>> {
+    let text = to_yaml(file).map_err(Refusal::internal)?;
     let path = standing.config.file.clone().or_else(|| standing.shown.would_write.clone().map(Into::into));
     let config = Config::from_text(&text, path.as_deref(), &process_environment).map_err(|error| invalid(&error))?;
     config.endpoints.into_iter().next().ok_or_else(|| Refusal::internal("the endpoint got lost"))

@@ -117,7 +117,14 @@ pub async fn order(
     Input(order): Input<EndpointOrder>,
 ) -> Outcome<Told<ChangeView>> {
     let revision = revision(&headers, order.revision);
-    Change { revision, ..Change::new(Edit::Order { names: order.names }, &asked) }.make(&admin).await.map(Told)
+    let change = Change { revision, ..Change::new(Edit::Order { names: order.names }, &asked) };
+    change.make(&admin).await.map(Told).map_err(|refusal| match refusal.status {
+        // The path names nothing that could be missing: it is the list that is wrong.
+        StatusCode::NOT_FOUND => {
+            Refusal::invalid(refusal.detail.message).field("names").hint("name those that there are")
+        }
+        _ => refusal,
+    })
 }
 
 /// `POST /api/endpoints/{name}/reset`

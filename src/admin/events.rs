@@ -7,26 +7,24 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
-use http_body::Frame;
+use http::HeaderMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until};
 
 use super::Stop;
-use super::answer::{Outcome, Refusal, typed};
+use super::answer::{Outcome, Pieces, Refusal, Whole, typed};
 use super::input::Asked;
 use super::state::{Shared, State as Admin};
-use super::status::{endpoint_named, status_view, word};
+use super::status::{endpoint_named, status_view};
 use crate::clock;
-use crate::traffic::{Happening, Numbered};
+use crate::traffic::{Backlog, Happening, Numbered};
 use crate::wire::event::{EndpointChanged, Event, RequestEnded};
 use crate::wire::record::{Exchanged, RequestRecord, record_time};
 
@@ -38,7 +36,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// A status younger than this is good enough for the next watcher too.
 const FRESH: Duration = Duration::from_millis(150);
 /// Bytes of one piece, but for one event that is larger by itself.
-const PIECE: usize = 256 * 1024;
+const PIECE: usize = 64 * 1024;
 /// Events whose text is kept.
 const KEPT: usize = 4096;
 
@@ -91,13 +89,13 @@ impl Told {
 }
 
 impl Feed {
-    fn text(&self, admin: &Admin, numbered: &Numbered) -> Bytes {
+    fn text(&self, admin: &Admin, id: &str, numbered: &Numbered) -> Bytes {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(text) = told.get(numbered.number) {
             return text.clone();
         }
         let event = event(admin, &numbered.happening);
-        let text = event.map(|event| written(Some(&numbered.id), &event)).unwrap_or_default();
+        let text = event.map(|event| written(Some(id), &event)).unwrap_or_default();
         told.keep(numbered.number, &text);
         text
     }
@@ -124,8 +122,8 @@ fn event(admin: &Admin, happening: &Happening) -> Option<Event> {
         Happening::Endpoint { name, from, to, reason, at } => Event::Endpoint(Box::new(EndpointChanged {
             time: record_time(*at),
             name: name.clone(),
-            from: word(*from).to_owned(),
-            to: word(*to).to_owned(),
+            from: (*from).to_owned(),
+            to: (*to).to_owned(),
             reason: reason.as_deref().map(|reason| standing.redactor.redact_str(reason, &[]).into_owned()),
             endpoint: endpoint_named(admin, &standing, name),
         })),
@@ -182,8 +180,7 @@ impl Seat {
             return Ok(seat);
         }
         let message = format!("{MOST_WATCHERS} event streams are attached already");
-        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message);
-        Err(refusal.hint("close a page or a dashboard that nobody looks at"))
+        Err(Refusal::busy(message, "close a page or a dashboard that nobody looks at"))
     }
 }
 
@@ -195,7 +192,7 @@ impl Drop for Seat {
 
 struct Watcher {
     seat: Seat,
-    pieces: mpsc::Sender<Bytes>,
+    pieces: mpsc::Sender<Whole>,
     run: String,
     /// The number of the last happening that was told.
     seen: u64,
@@ -205,7 +202,7 @@ struct Watcher {
 struct Over;
 
 impl Watcher {
-    fn new(seat: Seat, pieces: mpsc::Sender<Bytes>) -> Self {
+    fn new(seat: Seat, pieces: mpsc::Sender<Whole>) -> Self {
         Self { seat, pieces, run: String::new(), seen: 0 }
     }
 
@@ -224,7 +221,7 @@ impl Watcher {
         match last {
             Some(last) => {
                 self.send(self.seat.0.feed.status(&self.seat.0)).await?;
-                self.catch_up(&last).await?;
+                self.catch_up(last).await?;
             }
             None => self.begin().await?,
         }
@@ -237,7 +234,7 @@ impl Watcher {
                 }
                 () = traffic.changed(self.seen) => {
                     sleep(GATHER).await;
-                    self.catch_up(&self.place(self.seen)).await?;
+                    self.catch_up(self.place(self.seen)).await?;
                 }
             }
         }
@@ -264,45 +261,40 @@ impl Watcher {
     }
 
     /// Tells everything behind `last`.
-    async fn catch_up(&mut self, last: &str) -> Result<(), Over> {
-        let backlog = self.seat.0.parts.traffic.since(Some(last));
-        self.run = backlog.run;
+    async fn catch_up(&mut self, mut last: String) -> Result<(), Over> {
+        loop {
+            let backlog = self.seat.0.parts.traffic.since(Some(&last));
+            self.run.clone_from(&backlog.run);
+            self.seen = backlog.last;
+            if backlog.events.is_empty() && backlog.missed.is_none() {
+                return Ok(());
+            }
+            self.tell_backlog(&backlog).await?;
+            last = self.place(self.seen);
+        }
+    }
+
+    async fn tell_backlog(&self, backlog: &Backlog) -> Result<(), Over> {
         let mut piece = Vec::new();
         if let Some(missed) = backlog.missed {
             let before = backlog.events.first().map_or(backlog.last, |first| first.number - 1);
-            piece.extend_from_slice(&written(Some(&self.place(before)), &Event::Missed(missed)));
+            piece.extend_from_slice(&written(Some(&backlog.id(before)), &Event::Missed(missed)));
         }
         for numbered in &backlog.events {
-            piece.extend_from_slice(&self.seat.0.feed.text(&self.seat.0, numbered));
+            let id = backlog.id(numbered.number);
+            piece.extend_from_slice(&self.seat.0.feed.text(&self.seat.0, &id, numbered));
             if piece.len() >= PIECE {
                 self.send(std::mem::take(&mut piece).into()).await?;
             }
         }
-        self.send(piece.into()).await?;
-        self.seen = backlog.last;
-        Ok(())
+        self.send(piece.into()).await
     }
 
     async fn send(&self, piece: Bytes) -> Result<(), Over> {
         if piece.is_empty() {
             return Ok(());
         }
-        self.pieces.send(piece).await.map_err(|_| Over)
-    }
-}
-
-/// A body that is what comes through a channel.
-pub struct Pieces(pub mpsc::Receiver<Bytes>);
-
-impl http_body::Body for Pieces {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.0.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+        self.pieces.send(Ok(piece)).await.map_err(|_| Over)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A page of somebody else's, open in the operator's browser, can send requests to loopback, and a name of its own can be
 //! made to point there. So the Host must be ours, and what changes something must come from our own page or from no
-//! browser at all.
+//! browser at all. The Host's port says nothing: a tunnel or a container has another one than we listen on, and a page of
+//! somebody else's can choose neither.
 
 use std::net::IpAddr;
 
@@ -41,7 +42,6 @@ pub fn secure(headers: &mut HeaderMap) {
 pub struct Door<'a> {
     /// `web_admin.host`, beside every loopback name.
     pub host: &'a str,
-    pub port: u16,
     pub token: Option<&'a Secret>,
     pub sessions: &'a Sessions,
 }
@@ -55,6 +55,7 @@ impl Door<'_> {
             same_origin(&parts.headers, &host)?;
         }
         if needs_token(parts.uri.path()) {
+            not_embedded(&parts.headers)?;
             self.authorised(&parts.headers)?;
         }
         Ok(())
@@ -79,11 +80,10 @@ impl Door<'_> {
 
     fn is_ours(&self, authority: &Authority) -> bool {
         let named = bare(authority.host());
-        let port = match authority.port() {
-            Some(_) => authority.port_u16() == Some(self.port),
-            None => true,
-        };
-        port && (is_loopback(named) || same_host(named, bare(self.host)))
+        // The parser lets anything stand for a port.
+        let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+        let is_number = port.bytes().skip(1).all(|byte| byte.is_ascii_digit());
+        is_number && (is_loopback(named) || same_host(named, bare(self.host)))
     }
 
     fn authorised(&self, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -132,6 +132,17 @@ fn same_origin(headers: &HeaderMap, host: &Authority) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Another page learns nothing from an answer of ours, but asking can keep us busy: event streams and searches are not for
+/// it to open. A link that the operator follows is another matter.
+fn not_embedded(headers: &HeaderMap) -> Result<(), Refusal> {
+    let is = |name: &str, words: &[&[u8]]| headers.get_all(name).iter().any(|value| words.contains(&value.as_bytes()));
+    if is("sec-fetch-site", &[b"cross-site", b"same-site"]) && !is("sec-fetch-dest", &[b"document"]) {
+        return Err(Refusal::forbidden("another page asks for this, as Sec-Fetch-Site says")
+            .hint("open the admin page itself, or use the command line"));
+    }
+    Ok(())
+}
+
 /// What follows `Bearer `, whose letters' case does not matter.
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(7)?;
@@ -175,7 +186,7 @@ mod tests {
     fn status(host: &str, token: Option<&str>, parts: &Parts) -> u16 {
         let token = token.map(Secret::new);
         let sessions = Sessions::default();
-        let door = Door { host, port: 8081, token: token.as_ref(), sessions: &sessions };
+        let door = Door { host, token: token.as_ref(), sessions: &sessions };
         door.admit(parts).map_or_else(|refusal| refusal.status.as_u16(), |()| 200)
     }
 
@@ -188,8 +199,10 @@ mod tests {
             ("127.0.0.1", "localhost.", 200),
             ("127.0.0.1", "[::1]:8081", 200),
             ("127.0.0.1", "127.3.2.1:8081", 200),
-            ("127.0.0.1", "127.0.0.1:9999", 403),
-            ("127.0.0.1", "127.0.0.1:", 403),
+            ("127.0.0.1", "127.0.0.1", 200),
+            ("127.0.0.1", "localhost:9999", 200),
+            ("127.0.0.1", "127.0.0.1:", 200),
+            ("127.0.0.1", "127.0.0.1:x", 403),
             ("127.0.0.1", "evil.example:8081", 403),
             ("127.0.0.1", "127.0.0.1.evil.example:8081", 403),
             ("127.0.0.1", "localhost.evil.example", 403),
@@ -197,6 +210,8 @@ mod tests {
             ("127.0.0.1", "192.168.1.5:8081", 403),
             ("192.168.1.5", "192.168.1.5:8081", 200),
             ("192.168.1.5", "192.168.1.6:8081", 403),
+            ("gate.example", "gate.example:8081", 200),
+            ("gate.example", "evil.example:8081", 403),
             ("0.0.0.0", "192.168.1.6:8081", 200),
             ("0.0.0.0", "evil.example:8081", 403),
             ("127.0.0.1", "", 403),
@@ -232,7 +247,26 @@ mod tests {
             for method in ["POST", "PATCH", "DELETE", "PUT"] {
                 assert_eq!(status("127.0.0.1", None, &asked(method, "/api/endpoints", &headers)), expected);
             }
-            assert_eq!(status("127.0.0.1", None, &asked("GET", "/api/endpoints", &headers)), 200);
+        }
+    }
+
+    #[test]
+    fn another_page_cannot_keep_us_busy() {
+        for (headers, expected) in [
+            (vec![("origin", "http://evil.example")], 200),
+            (vec![("sec-fetch-site", "same-origin"), ("sec-fetch-dest", "empty")], 200),
+            (vec![("sec-fetch-site", "none"), ("sec-fetch-dest", "document")], 200),
+            (vec![("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "document")], 200),
+            (vec![("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "empty")], 403),
+            (vec![("sec-fetch-site", "same-site"), ("sec-fetch-dest", "image")], 403),
+            (vec![("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "iframe")], 403),
+            (vec![("sec-fetch-site", "cross-site")], 403),
+        ] {
+            let headers: Vec<_> = [("host", "127.0.0.1:8081")].into_iter().chain(headers).collect();
+            for path in ["/api/events", "/metrics"] {
+                assert_eq!(status("127.0.0.1", None, &asked("GET", path, &headers)), expected, "{headers:?}");
+            }
+            assert_eq!(status("127.0.0.1", None, &asked("GET", "/", &headers)), 200);
         }
     }
 

@@ -1,10 +1,12 @@
 //! Binds, takes connections in and answers them, on a thread of its own: whatever operators do, it costs the relay's
 //! thread nothing. An address that is taken is tried again and again; clients' requests never wait for it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,8 +15,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Sleep, sleep};
 
 use super::Stop;
@@ -27,8 +29,9 @@ const HEAD_WITHIN: Duration = Duration::from_secs(30);
 const MAX_HEAD: usize = 64 * 1024;
 /// What may wait for a slow reader here, and in the system.
 const WRITE_BUFFER: usize = 256 * 1024;
-/// More wait to be taken in.
-const MOST_CONNECTIONS: usize = 512;
+/// With so many connected, the next one takes the place of the one that has been idle for longest. They share the
+/// process's descriptors with clients' requests.
+const MOST_CONNECTIONS: usize = 256;
 const BACKLOG: u32 = 128;
 /// Who takes no byte for so long reads no more, and is dropped.
 const BLOCKED: Duration = Duration::from_secs(10);
@@ -70,23 +73,20 @@ pub async fn bind_at_last(host: &str, port: u16, stop: &mut watch::Receiver<Stop
 
 /// Answers until `stop` says now.
 pub async fn run(listener: TcpListener, service: Service, mut stop: watch::Receiver<Stop>) {
-    let mut connections = JoinSet::new();
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut guests = Guests::default();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let accepted = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop == Stop::Now) => break,
-            accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
+            () = guests.left() => continue,
+            // Nobody tells when one of them has done with their request.
+            () = sleep(BREATHER), if !guests.have_room() => continue,
+            accepted = listener.accept(), if guests.have_room() => accepted,
         };
         match accepted {
             Ok((stream, _)) => {
-                let service = service.clone();
-                connections.spawn(async move {
-                    serve(stream, service).await;
-                    drop(place);
-                });
+                let (service, busy) = (service.clone(), Arc::<Busy>::default());
+                guests.take_in(&busy, serve(stream, service, Arc::clone(&busy)));
             }
             Err(error) => {
                 tracing::debug!("the admin server cannot take a connection in: {error}");
@@ -97,11 +97,70 @@ pub async fn run(listener: TcpListener, service: Service, mut stop: watch::Recei
     // Dropping the set ends them all: nothing here holds the program up.
 }
 
-async fn serve(stream: TcpStream, service: Service) {
+/// Requests that a connection has under way.
+#[derive(Debug, Default)]
+pub struct Busy(AtomicUsize);
+
+impl Busy {
+    pub fn begin(self: &Arc<Self>) -> AtWork {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        AtWork(Arc::clone(self))
+    }
+
+    fn is_idle(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// A request under way, until it is dropped.
+#[derive(Debug)]
+pub struct AtWork(Arc<Busy>);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Those who are connected.
+#[derive(Default)]
+struct Guests {
+    tasks: JoinSet<()>,
+    /// Oldest first.
+    present: VecDeque<(Arc<Busy>, AbortHandle)>,
+}
+
+impl Guests {
+    /// Whether one more can come in: there is a place, or one who does nothing with theirs.
+    fn have_room(&self) -> bool {
+        self.present.len() < MOST_CONNECTIONS || self.present.iter().any(|(busy, _)| busy.is_idle())
+    }
+
+    fn take_in(&mut self, busy: &Arc<Busy>, serving: impl Future<Output = ()> + Send + 'static) {
+        if self.present.len() >= MOST_CONNECTIONS
+            && let Some(at) = self.present.iter().position(|(busy, _)| busy.is_idle())
+            && let Some((_, idle)) = self.present.remove(at)
+        {
+            idle.abort();
+        }
+        let handle = self.tasks.spawn(serving);
+        self.present.push_back((Arc::clone(busy), handle));
+    }
+
+    /// Returns when one has left; never while nobody is there.
+    async fn left(&mut self) {
+        match self.tasks.join_next().await {
+            Some(_) => self.present.retain(|(_, task)| !task.is_finished()),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, service: Service, busy: Arc<Busy>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
-        let service = service.clone();
-        async move { Ok::<_, std::convert::Infallible>(service.answer(request).await) }
+        let (service, busy) = (service.clone(), Arc::clone(&busy));
+        async move { Ok::<_, std::convert::Infallible>(service.answer(request, &busy).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_HEAD);
@@ -172,6 +231,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::sync::oneshot;
 
     use super::*;
     use crate::clock;
@@ -183,7 +243,7 @@ mod tests {
         let reading = tokio::spawn(async move {
             let mut byte = [0];
             for _ in 0..20 {
-                sleep(BLOCKED - Duration::from_secs(1)).await;
+                sleep(BLOCKED.mul_f32(0.9)).await;
                 theirs.read_exact(&mut byte).await.unwrap();
             }
             sleep(Duration::from_hours(1)).await;
@@ -193,5 +253,43 @@ mod tests {
         let error = ours.write_all(&[1; 30]).await.unwrap_err();
         assert_eq!((error.kind(), clock::now() - since), (io::ErrorKind::TimedOut, BLOCKED));
         reading.abort();
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_takes_the_place_of_the_one_who_did_nothing_for_longest() {
+        let mut guests = Guests::default();
+        let mut come = |works: bool| {
+            let (busy, (end, ended)) = (Arc::<Busy>::default(), oneshot::channel::<()>());
+            let at_work = works.then(|| busy.begin());
+            guests.take_in(&busy, async move {
+                let _end = end;
+                std::future::pending::<()>().await;
+            });
+            (at_work, ended)
+        };
+        let first = come(true);
+        let mut idle = come(false);
+        let others: Vec<_> = (2..MOST_CONNECTIONS).map(|_| come(false)).collect();
+        assert_eq!(idle.1.try_recv(), Err(oneshot::error::TryRecvError::Empty), "there are places for all of them");
+        let last = come(true);
+        assert!(idle.1.await.is_err(), "its task is gone");
+        for (_, mut ended) in others.into_iter().chain([first, last]) {
+            assert_eq!(ended.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        }
+        guests.left().await;
+        assert_eq!((guests.present.len(), guests.have_room()), (MOST_CONNECTIONS, true));
+    }
+
+    #[tokio::test]
+    async fn with_all_places_busy_the_next_one_waits() {
+        let mut guests = Guests::default();
+        let busy: Vec<_> = (0..MOST_CONNECTIONS).map(|_| Arc::<Busy>::default()).collect();
+        let mut work: Vec<_> = busy.iter().map(Busy::begin).collect();
+        for busy in &busy {
+            guests.take_in(busy, std::future::pending());
+        }
+        assert!(!guests.have_room());
+        work.pop();
+        assert!(guests.have_room());
     }
 }

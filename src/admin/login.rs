@@ -1,6 +1,7 @@
 //! Who has logged in: the page's cookie stands for the token, which the page then need not keep.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ const MOST: usize = 64;
 const LASTS: Duration = Duration::from_hours(7 * 24);
 /// A wrong token is answered after this, one at a time, so that guessing takes for ever.
 const PENALTY: Duration = Duration::from_millis(500);
+/// So many wait for that at a time.
+const LINE: usize = 16;
 
 /// The body of `POST /api/login`.
 #[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +49,7 @@ pub struct Sessions {
     held: Mutex<Held>,
     /// Wrong tokens wait in line here.
     gate: tokio::sync::Mutex<()>,
+    waiting: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -78,6 +82,14 @@ impl Sessions {
         }
     }
 
+    /// What a wrong token costs. A line that is long already is not made longer: guesses must not keep all places busy.
+    pub async fn penalty(&self) -> Outcome<()> {
+        let _place = Place::take(&self.waiting)?;
+        let _turn = self.gate.lock().await;
+        tokio::time::sleep(PENALTY).await;
+        Ok(())
+    }
+
     fn open(&self, id: Secret) {
         let now = clock::now();
         let mut held = self.held();
@@ -96,6 +108,26 @@ impl Sessions {
     }
 }
 
+/// A place in the line of wrong tokens.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize) -> Outcome<Self> {
+        let place = Self(waiting);
+        if waiting.fetch_add(1, Ordering::Relaxed) < LINE {
+            return Ok(place);
+        }
+        Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many", "too many wrong tokens at once")
+            .hint("wait a moment; web_admin.auth_token is in the config file"))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let pairs = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     pairs.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
@@ -107,8 +139,7 @@ pub async fn login(State(admin): State<Shared>, Input(asked): Input<Login>) -> O
     if let Some(token) = &standing.config.web_admin.auth_token
         && !token.matches(asked.token.as_bytes())
     {
-        let _line = admin.sessions.gate.lock().await;
-        tokio::time::sleep(PENALTY).await;
+        admin.sessions.penalty().await?;
         return Err(Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", "that is not the token")
             .hint("it is web_admin.auth_token in the config file")
             .field("token"));
@@ -179,6 +210,23 @@ mod tests {
         sessions.open(Secret::new("one"));
         sessions.settle(Some(&Secret::new("changed")));
         assert!(!sessions.admits(&own));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn guesses_take_their_time_and_the_line_is_short() {
+        let sessions = std::sync::Arc::new(Sessions::default());
+        let began = clock::now();
+        let guess = || {
+            let sessions = std::sync::Arc::clone(&sessions);
+            async move { sessions.penalty().await }
+        };
+        let guesses: Vec<_> = (0..LINE + 5).map(|_| tokio::spawn(guess())).collect();
+        let mut refused = 0;
+        for guess in guesses {
+            refused += usize::from(guess.await.unwrap().is_err());
+        }
+        assert_eq!((refused, clock::now() - began), (5, PENALTY * 16));
+        assert_eq!(sessions.penalty().await, Ok(()), "the line is empty again");
     }
 
     #[tokio::test]

@@ -1,24 +1,28 @@
 //! `GET /api/logs`: finished requests, read back from the log.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{Instant, timeout_at};
 
-use super::answer::{Outcome, Refusal, Told, typed};
-use super::events::Pieces;
+use super::answer::{BrokenOff, Outcome, Pieces, Refusal, Told, Whole, typed};
 use super::input::{Asked, Named};
 use super::state::Shared;
 use super::when;
 use crate::clock;
-use crate::logs::store::{LogStore, Query};
+use crate::logs::LogHandle;
+use crate::logs::store::Query;
 use crate::wire::filter::{Filter, FilterError};
 use crate::wire::logs::Detail;
 use crate::wire::record::RequestRecord;
@@ -30,6 +34,8 @@ const MOST: usize = 1000;
 const MOST_STREAMED: usize = 100_000;
 /// Hits that wait for a slow reader.
 const WAITING: usize = 16;
+/// A stream of hits takes no longer, however slowly somebody reads.
+const STREAM_WITHIN: Duration = Duration::from_mins(5);
 
 /// What `GET /api/logs` can be asked; all that is given must hold.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -45,7 +51,9 @@ pub struct LogsQuery {
     pub status: Option<String>,
     /// `complete`, `relayed_error`, `failed`, `cut` or `client_gone`.
     pub ending: Option<String>,
+    /// What the request asked for, as it named it.
     pub model: Option<String>,
+    /// The session's whole name.
     pub session: Option<String>,
     /// RFC 3339, a date, or how long ago, such as `2h`.
     pub from: Option<String>,
@@ -65,35 +73,71 @@ pub async fn page(
 ) -> Outcome<Response> {
     let streamed = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes() == NDJSON.as_bytes());
     let search = Search::of(&asked, if streamed { MOST_STREAMED } else { MOST })?;
-    let place = Arc::clone(&admin.searches).acquire_owned().await.map_err(|_| Refusal::stopping())?;
-    let store = admin.store();
-    if !streamed {
-        let stop = Gone::default();
-        let flag = stop.flag();
-        let page = tokio::task::spawn_blocking(move || store.page(&search.query(), &flag)).await;
-        drop(place);
-        return page.map_err(|_| crashed())?.map(|page| Told(page).into_response()).map_err(|error| unreadable(&error));
+    let log = admin.parts.log.clone();
+    if streamed {
+        let turn = admin.turn_to_stream().await?;
+        let (hits, found) = mpsc::channel(WAITING);
+        tokio::spawn(stream(search, log, hits, turn));
+        return Ok(typed(NDJSON, Body::new(Pieces(found))));
     }
-    let (hits, found) = mpsc::channel(WAITING);
-    tokio::task::spawn_blocking(move || {
-        search.stream(&store, &hits);
-        drop(place);
-    });
-    Ok(typed(NDJSON, Body::new(Pieces(found))))
+    let turn = admin.turn_to_read().await?;
+    let gone = Gone::default();
+    let stop = gone.flag();
+    let page = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        log.page(&search.query(), &stop)
+    })
+    .await;
+    page.map_err(|_| crashed())?.map(|page| Told(page).into_response()).map_err(|error| unreadable(&error))
 }
 
 /// `GET /api/logs/{id}`
 pub async fn one(State(admin): State<Shared>, Named(id): Named) -> Outcome<Told<RequestRecord>> {
-    let store = admin.store();
-    let wanted = id.clone();
-    let record = tokio::task::spawn_blocking(move || store.get(&wanted)).await.map_err(|_| crashed())?;
-    let record = record.map_err(|error| unreadable(&error))?;
-    // What the files do not keep, memory may.
-    let record = record.or_else(|| admin.parts.log.recent().get(&id).map(|record| (*record).clone()));
-    record.map(Told).ok_or_else(|| {
+    let log = admin.parts.log.clone();
+    let record = tokio::task::spawn_blocking(move || log.get(&id)).await.map_err(|_| crashed())?;
+    record.map_err(|error| unreadable(&error))?.map(Told).ok_or_else(|| {
         Refusal::not_found("there is no record of that id")
             .hint("it may be older than logging.retention, or logging.log_request_types leaves it out")
     })
+}
+
+/// Searches until everything is found, nobody reads any more, or the reader took too long. What is not whole breaks off.
+async fn stream(search: Search, log: LogHandle, hits: mpsc::Sender<Whole>, turn: OwnedSemaphorePermit) {
+    let gone = Gone::default();
+    let stop = gone.flag();
+    let sink =
+        Sink { hits: hits.clone(), runtime: Handle::current(), until: Instant::from_std(clock::now()) + STREAM_WITHIN };
+    let searching = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        search.run(&log, &stop, &sink)
+    });
+    let over = tokio::select! {
+        over = searching => over.unwrap_or_else(|_| Err(io::Error::other("it crashed"))),
+        () = hits.closed() => return,
+    };
+    if let Err(error) = over {
+        tracing::warn!("a search of the request log broke off: {error}");
+        let _ = hits.send(Err(BrokenOff)).await;
+    }
+}
+
+/// Where a search on a thread of its own puts its hits.
+struct Sink {
+    hits: mpsc::Sender<Whole>,
+    runtime: Handle,
+    until: Instant,
+}
+
+impl Sink {
+    /// Waits for the reader, but not for ever: others wait for the search's turn.
+    fn put(&self, line: Vec<u8>) -> io::Result<()> {
+        let sent = self.runtime.block_on(timeout_at(self.until, self.hits.send(Ok(line.into()))));
+        match sent {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(_) => Err(io::Error::other("its reader takes too long")),
+        }
+    }
 }
 
 /// Set when whoever asked is gone.
@@ -135,20 +179,16 @@ impl Search {
         Query { filter: &self.filter, before: self.before.as_deref(), limit: self.limit, detail: self.detail }
     }
 
-    /// Each hit as a line of JSON; ends early when nobody takes them any more.
-    fn stream(&self, store: &LogStore, hits: &mpsc::Sender<Bytes>) {
-        let stop = AtomicBool::new(false);
-        let found = store.search(&self.query(), &stop, &mut |record| {
+    /// Each hit as a line of JSON.
+    fn run(&self, log: &LogHandle, stop: &AtomicBool, sink: &Sink) -> io::Result<()> {
+        let mut put = Ok(());
+        log.search(&self.query(), stop, &mut |record| {
             let Ok(mut line) = serde_json::to_vec(&record) else { return ControlFlow::Continue(()) };
             line.push(b'\n');
-            match hits.blocking_send(line.into()) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            }
-        });
-        if let Err(error) = found {
-            tracing::warn!("a search of the request log broke off: {error}");
-        }
+            put = sink.put(line);
+            if put.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        put
     }
 }
 
@@ -216,7 +256,13 @@ fn crashed() -> Refusal {
     Refusal::internal("reading the log crashed")
 }
 
-fn unreadable(error: &std::io::Error) -> Refusal {
+fn unreadable(error: &io::Error) -> Refusal {
+    if error.kind() == io::ErrorKind::InvalidInput {
+        let message = "before: this is no place in the log";
+        return Refusal::bad_request("bad_query", message)
+            .field("before")
+            .hint("pass `next` of the page before as it is");
+    }
     Refusal::internal(format!("the log cannot be read: {error}")).hint("check the permissions of logging.log_directory")
 }
 
@@ -230,8 +276,8 @@ mod tests {
 
     fn record(status: u16, endpoint: &str) -> RequestRecord {
         let (time, model) = ("2026-03-09T12:00:00.000+00:00".into(), Some("claude-opus-4".into()));
-        let (endpoint, session) = (Some(endpoint.into()), Some("s\"1".into()));
-        RequestRecord { status, endpoint, time, model, session, ..RequestRecord::default() }
+        let (session, endpoint) = (Some("s\"1".into()), Some(endpoint.into()));
+        RequestRecord { time, model, session, status, endpoint, ..RequestRecord::default() }
     }
 
     #[test]

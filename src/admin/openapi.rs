@@ -91,9 +91,27 @@ fn parameters(route: &Route, schemas: &mut SchemaGenerator) -> Vec<Value> {
     for (name, schema) in members.into_iter().flatten() {
         let mut schema = schema.clone();
         let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
-        all.push(json!({ "name": name, "in": "query", "description": description, "schema": schema }));
+        let mut parameter = json!({ "name": name, "in": "query", "schema": present(schema) });
+        if let Some(description) = description {
+            parameter["description"] = description;
+        }
+        all.push(parameter);
     }
     all
+}
+
+/// A parameter may be left out, but there is no `null` in a query.
+fn present(mut schema: Value) -> Value {
+    if let Some(members) = schema.as_object_mut() {
+        members.retain(|name, value| !(name == "default" && value.is_null()));
+        if let Some(Value::Array(kinds)) = members.get_mut("type") {
+            kinds.retain(|kind| kind != "null");
+            if let [kind] = kinds.as_slice() {
+                members["type"] = kind.clone();
+            }
+        }
+    }
+    schema
 }
 
 #[cfg(test)]
@@ -137,5 +155,9 @@ mod tests {
             assert!(names.contains(&name), "{name} is not among {names:?}");
         }
         assert!(parameters.iter().all(|parameter| parameter["description"].is_string()), "{parameters:?}");
+        assert!(
+            parameters.iter().all(|parameter| parameter["schema"] == json!({ "type": "string" })),
+            "{parameters:?}"
+        );
     }
 }

@@ -1,13 +1,16 @@
 //! One request from its head to its answer: judged, read, routed, and given the headers that every answer has.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode};
-use http_body::Body as _;
+use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::task::JoinSet;
@@ -15,11 +18,14 @@ use tower_service::Service as _;
 
 use super::answer::{Outcome, Refusal};
 use super::guard::{Door, secure};
+use super::listen::{AtWork, Busy};
 use super::routes::router;
 use super::state::Shared;
 
-const LARGEST_BODY: usize = 1 << 20;
-const BODY_WITHIN: Duration = Duration::from_secs(30);
+/// Far more than any change needs; many at once must not fill the memory.
+const LARGEST_BODY: usize = 256 << 10;
+/// From the head to the end of the body, however it trickles.
+const BODY_WITHIN: Duration = Duration::from_secs(20);
 /// How long a body that nobody wants is read on, so that its sender gets to read the answer.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -35,21 +41,39 @@ impl Service {
         Self { router: router(admin.clone()), admin }
     }
 
-    /// Cannot fail: whatever happens becomes an answer.
-    pub async fn answer(&self, request: Request<Incoming>) -> Response {
-        let mut answer = self.respond(request).await.unwrap_or_else(IntoResponse::into_response);
+    /// Cannot fail: whatever happens becomes an answer. `busy` is told from when the whole request is in until all of the
+    /// answer is out: before, nobody knows that there will be one.
+    pub async fn answer(&self, request: Request<Incoming>, busy: &Arc<Busy>) -> Response {
+        let (mut answer, at_work) = match self.admitted(request).await {
+            Ok(request) => {
+                let at_work = busy.begin();
+                (self.routed(request).await.unwrap_or_else(IntoResponse::into_response), Some(at_work))
+            }
+            Err(refusal) => (refusal.into_response(), None),
+        };
         secure(answer.headers_mut());
-        answer
+        match at_work {
+            Some(at_work) => answer.map(|body| Body::new(Counted { body, _at_work: at_work })),
+            None => answer,
+        }
     }
 
-    async fn respond(&self, request: Request<Incoming>) -> Outcome<Response> {
+    /// The request, when it may be made, with its whole body.
+    async fn admitted(&self, request: Request<Incoming>) -> Outcome<Request<Body>> {
         let (parts, body) = request.into_parts();
         if let Err(refusal) = self.admit(&parts) {
             linger(body, &parts.headers);
+            // A guess of the token costs as much here as at the login.
+            if refusal.status == StatusCode::UNAUTHORIZED && parts.headers.contains_key(header::AUTHORIZATION) {
+                self.admin.sessions.penalty().await?;
+            }
             return Err(refusal);
         }
         let body = read(body, &parts.headers).await?;
-        let request = Request::from_parts(parts, Body::from(body));
+        Ok(Request::from_parts(parts, Body::from(body)))
+    }
+
+    async fn routed(&self, request: Request<Body>) -> Outcome<Response> {
         let mut router = self.router.clone();
         // In a task of its own, so that a panic ends in an answer; dropped with it when the client leaves.
         let mut task = JoinSet::new();
@@ -64,15 +88,40 @@ impl Service {
         let standing = self.admin.standing();
         let token = standing.config.web_admin.auth_token.as_ref();
         self.admin.sessions.settle(token);
-        let port = self.admin.address.get().map_or(0, std::net::SocketAddr::port);
-        Door { host: &self.admin.host, port, token, sessions: &self.admin.sessions }.admit(parts)?;
+        Door { host: &self.admin.host, token, sessions: &self.admin.sessions }.admit(parts)?;
         acceptable(&parts.method, &parts.headers)
+    }
+}
+
+/// An answer's body; its connection is at work until it is out.
+struct Counted {
+    body: Body,
+    _at_work: AtWork,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
 /// A form of another page's cannot say that it sends JSON.
 fn acceptable(method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
-    let length = headers.get(header::CONTENT_LENGTH).map(|length| length.as_bytes());
+    let length = headers.get(header::CONTENT_LENGTH).map(HeaderValue::as_bytes);
     let has_body = headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != b"0");
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
@@ -85,25 +134,31 @@ fn acceptable(method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 async fn read(mut body: Incoming, headers: &HeaderMap) -> Outcome<Bytes> {
+    let whole = tokio::time::timeout(BODY_WITHIN, collect(&mut body)).await;
+    let whole = whole
+        .map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "slow_body", "the body did not come in time"))?
+        .map_err(|_| Refusal::bad_request("bad_body", "the body broke off or is wrongly framed"))?;
+    whole.ok_or_else(|| {
+        linger(body, headers);
+        let message = format!("the body is larger than {} KiB", LARGEST_BODY >> 10);
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message).hint("send less")
+    })
+}
+
+/// The whole body; `None` when it is too large.
+async fn collect(body: &mut Incoming) -> hyper::Result<Option<Bytes>> {
     let mut whole = Vec::new();
-    let announced = body.size_hint().lower();
-    let mut fits = announced <= LARGEST_BODY as u64;
-    while fits && !body.is_end_stream() {
-        let frame = tokio::time::timeout(BODY_WITHIN, body.frame()).await;
-        let frame = frame
-            .map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "slow_body", "the body did not come in time"))?;
-        let Some(frame) = frame else { break };
-        let frame = frame.map_err(|_| Refusal::bad_request("bad_body", "the body broke off or is wrongly framed"))?;
-        if let Ok(data) = frame.into_data() {
-            whole.extend_from_slice(&data);
-            fits = whole.len() <= LARGEST_BODY;
+    if body.size_hint().lower() > LARGEST_BODY as u64 {
+        return Ok(None);
+    }
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if whole.len() + data.len() > LARGEST_BODY {
+            return Ok(None);
         }
+        whole.extend_from_slice(&data);
     }
-    if fits {
-        return Ok(whole.into());
-    }
-    linger(body, headers);
-    Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is larger than 1 MiB").hint("send less"))
+    Ok(Some(whole.into()))
 }
 
 fn linger(mut body: Incoming, headers: &HeaderMap) {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-use super::answer::Refusal;
+use super::answer::{Outcome, Refusal};
 use super::assets::Assets;
 use super::calendar::Calendar;
 use super::events::Feed;
@@ -19,13 +19,16 @@ use crate::config::Config;
 use crate::domain::endpoint::EndpointSpec;
 use crate::domain::redact::Redactor;
 use crate::live::Live;
-use crate::logs::store::LogStore;
 use crate::logs::{LogHandle, files};
 use crate::traffic::Traffic;
 use crate::wire::status::{ConfigStanding, Refusal as Refused, TestView};
 
-/// Searches that may run at a time: each keeps a core and the disk busy.
-const SEARCHES: usize = 4;
+/// Reads of the log that may run at a time: each keeps a core and the disk busy.
+const READS: usize = 4;
+/// The same, of those whose hits go out as they are found: they last as long as their readers like.
+const STREAMS: usize = 2;
+/// Whoever waits longer for a turn is told so.
+const TURN_WITHIN: Duration = Duration::from_secs(20);
 /// The folder is listed at most so often.
 const LOG_SIZE_KEPT: Duration = Duration::from_secs(5);
 
@@ -74,11 +77,11 @@ pub struct State {
     pub feed: Feed,
     pub assets: Assets,
     pub calendar: Calendar,
-    pub searches: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
     /// One change of the file at a time, until it is in force.
     pub editing: tokio::sync::Mutex<()>,
     pub stop: watch::Receiver<super::Stop>,
-    store: Mutex<Option<(PathBuf, LogStore)>>,
     log_size: Mutex<Option<(Instant, u64)>>,
 }
 
@@ -95,10 +98,10 @@ impl State {
             feed: Feed::default(),
             assets: Assets::default(),
             calendar,
-            searches: Arc::new(Semaphore::new(SEARCHES)),
+            reads: Arc::new(Semaphore::new(READS)),
+            streams: Arc::new(Semaphore::new(STREAMS)),
             editing: tokio::sync::Mutex::default(),
             stop,
-            store: Mutex::default(),
             log_size: Mutex::default(),
         })
     }
@@ -115,18 +118,14 @@ impl State {
         *self.stop.borrow() != super::Stop::No
     }
 
-    /// Reads the folder that the log is written to now.
-    pub fn store(&self) -> LogStore {
-        let directory = self.parts.log.stats().directory;
-        let mut held = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*held {
-            Some((opened, store)) if *opened == directory => store.clone(),
-            _ => {
-                let store = LogStore::open(&directory);
-                *held = Some((directory, store.clone()));
-                store
-            }
-        }
+    /// A turn to read the log.
+    pub async fn turn_to_read(&self) -> Outcome<OwnedSemaphorePermit> {
+        turn(&self.reads).await
+    }
+
+    /// A turn to have hits sent as they are found.
+    pub async fn turn_to_stream(&self) -> Outcome<OwnedSemaphorePermit> {
+        turn(&self.streams).await
     }
 
     /// Bytes of all log files together, as of a few seconds ago.
@@ -148,5 +147,12 @@ impl State {
         let (reply, answer) = oneshot::channel();
         self.parts.orders.send(order(reply)).await.map_err(|_| Refusal::stopping())?;
         answer.await.map_err(|_| Refusal::stopping())
+    }
+}
+
+async fn turn(turns: &Arc<Semaphore>) -> Outcome<OwnedSemaphorePermit> {
+    match tokio::time::timeout(TURN_WITHIN, Arc::clone(turns).acquire_owned()).await {
+        Ok(turn) => turn.map_err(|_| Refusal::stopping()),
+        Err(_) => Err(Refusal::busy("too many searches of the log are under way", "ask again when one has ended")),
     }
 }

@@ -35,9 +35,13 @@ pub struct StatsQuery {
 /// `GET /api/stats`
 pub async fn stats(State(admin): State<Shared>, Asked(asked): Asked<StatsQuery>) -> Outcome<Told<StatsView>> {
     let (from, to, step) = stretch(&asked, clock::wall())?;
-    let _place = admin.searches.acquire().await.map_err(|_| Refusal::stopping())?;
-    let store = admin.store();
-    let view = tokio::task::spawn_blocking(move || store.stats(from, to, step)).await;
+    let turn = admin.turn_to_read().await?;
+    let log = admin.parts.log.clone();
+    let view = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        log.stats_between(from, to, step)
+    })
+    .await;
     let view = view.map_err(|_| Refusal::internal("reading the log crashed"))?;
     view.map(Told).map_err(|error| {
         Refusal::internal(format!("the log cannot be read: {error}"))

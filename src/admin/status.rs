@@ -101,7 +101,7 @@ impl Now {
 fn counts(slots: &[Slot], now: Instant) -> EndpointCounts {
     let mut counts = EndpointCounts::default();
     for slot in slots {
-        *match state_word(slot, now) {
+        *match slot.word(now) {
             "disabled" => &mut counts.disabled,
             "degraded" => &mut counts.degraded,
             "down" => &mut counts.down,
@@ -110,20 +110,6 @@ fn counts(slots: &[Slot], now: Instant) -> EndpointCounts {
         } += 1;
     }
     counts
-}
-
-/// The operator's wish first: nobody sees how a disabled endpoint fares.
-pub fn state_word(slot: &Slot, now: Instant) -> &'static str {
-    if slot.spec.enabled { word(slot.health.state(now)) } else { "disabled" }
-}
-
-pub fn word(state: health::State) -> &'static str {
-    match state {
-        health::State::Up => "up",
-        health::State::Degraded => "degraded",
-        health::State::Resting => "resting",
-        health::State::Down => "down",
-    }
 }
 
 /// In the file's order.
@@ -157,7 +143,7 @@ fn endpoint_view(admin: &State, standing: &Standing, slot: &Slot, now: Now) -> E
         http: http_word(spec.http).to_owned(),
         proxy: spec.proxy.as_ref().map(ToString::to_string),
         ca_file: spec.ca_file.as_ref().map(|path| path.display().to_string()),
-        state: state_word(slot, now.at).to_owned(),
+        state: slot.word(now.at).to_owned(),
         reason: health.reason().filter(|_| !is_up).map(clean),
         since: time(health.since(now.at)),
         next_probe: health.next_probe().filter(|_| spec.enabled).map(time),
@@ -215,5 +201,5 @@ pub fn resident_bytes() -> Option<u64> {
 /// Every endpoint's name and state word, in the file's order.
 pub fn states(admin: &State) -> Vec<(String, &'static str)> {
     let now = clock::now();
-    admin.parts.live.view().iter().map(|slot| (slot.spec.name.clone(), state_word(slot, now))).collect()
+    admin.parts.live.view().iter().map(|slot| (slot.spec.name.clone(), slot.word(now))).collect()
 }

@@ -49,6 +49,16 @@ pub enum State {
 }
 
 impl State {
+    /// As everybody outside calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Degraded => "degraded",
+            Self::Resting => "resting",
+            Self::Down => "down",
+        }
+    }
+
     /// Whether requests go there while there is a choice.
     pub fn is_available(self) -> bool {
         matches!(self, Self::Up | Self::Degraded)

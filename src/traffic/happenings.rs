@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::under_way::UnderWay;
-use crate::domain::health::State;
 use crate::wire::event::Missed;
 use crate::wire::line::RecordLine;
 
@@ -13,14 +12,18 @@ use crate::wire::line::RecordLine;
 const HAPPENINGS: usize = 8192;
 /// Of lines, in bytes; they are mostly shared with the log's own memory.
 const BYTES: usize = 8 << 20;
+/// Whoever is far behind gets so many at a time: requests wait for the lock meanwhile, and a copy of all of it for each of
+/// many slow readers would be much.
+const HANDED: usize = 512;
 
 /// What is worth telling. Views are made of it when somebody watches.
 #[derive(Clone, Debug)]
 pub enum Happening {
     Endpoint {
         name: String,
-        from: State,
-        to: State,
+        /// Words of states; empty where there is none.
+        from: &'static str,
+        to: &'static str,
         reason: Option<String>,
         at: SystemTime,
     },
@@ -45,8 +48,6 @@ impl Happening {
 
 #[derive(Clone, Debug)]
 pub struct Numbered {
-    /// `{run}-{number}`: unlike any of another run of the program.
-    pub id: String,
     pub number: u64,
     pub happening: Happening,
 }
@@ -61,6 +62,13 @@ pub struct Backlog {
     pub last: u64,
     /// What is no longer held.
     pub missed: Option<Missed>,
+}
+
+impl Backlog {
+    /// `{run}-{number}`: unlike any of another run of the program.
+    pub fn id(&self, number: u64) -> String {
+        format!("{}-{number}", self.run)
+    }
 }
 
 #[derive(Debug)]
@@ -96,13 +104,10 @@ impl Ring {
         let (after, missed) = self.place(last);
         let first = self.last + 1 - self.held.len() as u64;
         let skip = usize::try_from((after + 1).saturating_sub(first)).unwrap_or(usize::MAX);
-        let numbered = |(number, happening): (u64, &Happening)| Numbered {
-            id: format!("{}-{number}", self.run),
-            number,
-            happening: happening.clone(),
-        };
-        let events = (first..).zip(&self.held).skip(skip).map(numbered).collect();
-        Backlog { run: self.run.clone(), events, last: self.last, missed }
+        let numbered = |(number, happening): (u64, &Happening)| Numbered { number, happening: happening.clone() };
+        let events: Vec<_> = (first..).zip(&self.held).skip(skip).take(HANDED).map(numbered).collect();
+        let last = events.last().map_or(self.last, |event| event.number);
+        Backlog { run: self.run.clone(), events, last, missed }
     }
 
     /// Behind which number to go on, and what cannot be made up for.
@@ -134,18 +139,31 @@ mod tests {
         let mut ring = Ring::new("r".into());
         (0..HAPPENINGS + 10).for_each(|_| ring.push(Happening::Config));
         let backlog = ring.since(Some("r-3"));
-        assert_eq!((backlog.missed, backlog.events.len()), (Some(Missed { events: Some(7) }), HAPPENINGS));
-        assert_eq!(backlog.events[0].id, "r-11");
+        assert_eq!(backlog.missed, Some(Missed { events: Some(7) }));
+        assert_eq!((backlog.events[0].number, backlog.id(11).as_str()), (11, "r-11"));
         assert_eq!(ring.since(Some("r-10")).missed, None);
         for unknown in ["other-5", "r-99999999", "r", "r-x", ""] {
             let backlog = ring.since(Some(unknown));
-            assert_eq!(
-                (backlog.missed, backlog.events.len()),
-                (Some(Missed { events: None }), HAPPENINGS),
-                "{unknown}"
-            );
+            assert_eq!((backlog.missed, backlog.events[0].number), (Some(Missed { events: None }), 11), "{unknown}");
         }
         assert_eq!(ring.since(None).events.len(), 0);
+    }
+
+    #[test]
+    fn much_is_handed_out_in_parts_and_nothing_between_them_is_left_out() {
+        let mut ring = Ring::new("r".into());
+        (0..2 * HANDED + 3).for_each(|_| ring.push(Happening::Config));
+        let (mut at, mut numbers) = ("r-0".to_owned(), Vec::new());
+        loop {
+            let backlog = ring.since(Some(&at));
+            assert!(backlog.events.len() <= HANDED);
+            if backlog.events.is_empty() {
+                break;
+            }
+            at = backlog.id(backlog.last);
+            numbers.extend(backlog.events.iter().map(|event| event.number));
+        }
+        assert!(numbers.into_iter().eq(1..=2 * HANDED as u64 + 3));
     }
 
     #[test]

@@ -29,7 +29,8 @@ pub enum Event {
 pub struct EndpointChanged {
     pub time: String,
     pub name: String,
-    /// States as in [`EndpointView::state`].
+    /// States as in [`EndpointView::state`], empty where there is none: it is new, or left the settings. Equal ones when only
+    /// its settings changed.
     pub from: String,
     pub to: String,
     pub reason: Option<String>,

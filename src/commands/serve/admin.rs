@@ -8,7 +8,7 @@ use super::reload::{Reloader, Why};
 use crate::admin::{self, Admin, Order, Parts};
 use crate::clock;
 use crate::config::WebAdmin;
-use crate::domain::endpoint::EndpointSpec;
+use crate::domain::endpoint::{EndpointSpec, ProxyUrl};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::redact::Redactor;
 use crate::proxy::Proxy;
@@ -78,7 +78,7 @@ async fn test(proxy: &Proxy, spec: &EndpointSpec) -> TestView {
     };
     let ms = u64::try_from((clock::now() - began).as_millis()).unwrap_or(u64::MAX);
     let secrets: Vec<_> =
-        spec.auth.secret().cloned().into_iter().chain(spec.proxy.iter().flat_map(|proxy| proxy.secrets())).collect();
+        spec.auth.secret().cloned().into_iter().chain(spec.proxy.iter().flat_map(ProxyUrl::secrets)).collect();
     let redactor: Redactor = running.redactor.with(&secrets);
     let clean = |text: &str| redactor.redact_str(text, &[]).into_owned();
     let view = TestView { name: spec.name.clone(), ms, ..TestView::default() };

@@ -11,6 +11,7 @@ use crate::admin::Standing;
 use crate::clock;
 use crate::config::watch::{self as config_watch, Watch};
 use crate::config::{self, Config, edit};
+use crate::domain::pool::Slot;
 use crate::domain::redact::Redactor;
 use crate::logs::{LogHandle, Settings};
 use crate::proxy::Proxy;
@@ -127,8 +128,10 @@ impl Reloader {
             None => self.watch = config.file.as_deref().and_then(|file| watched(file, &config)),
         }
         self.config = config.clone();
+        let before = proxy.live.view();
         proxy.reload(config, redactor);
         self.publish(None);
+        tell_endpoints(&self.reach.traffic, &before, &proxy.live.view());
     }
 
     fn publish(&self, refused: Option<Refusal>) {
@@ -151,6 +154,21 @@ impl Reloader {
         };
         self.standing.send_replace(Arc::new(standing));
         self.reach.traffic.publish(Happening::Config);
+    }
+}
+
+/// Which endpoints came, went or have other settings now.
+fn tell_endpoints(traffic: &Traffic, before: &[Slot], after: &[Slot]) {
+    let now = clock::now();
+    for old in before.iter().filter(|old| after.iter().all(|new| new.spec.name != old.spec.name)) {
+        traffic.endpoint_set(&old.spec.name, old.word(now), "");
+    }
+    for new in after {
+        match before.iter().find(|old| old.spec.name == new.spec.name) {
+            Some(old) if old.spec == new.spec => {}
+            Some(old) => traffic.endpoint_set(&new.spec.name, old.word(now), new.word(now)),
+            None => traffic.endpoint_set(&new.spec.name, "", new.word(now)),
+        }
     }
 }
 
