@@ -56,13 +56,26 @@ async fn main() -> Result<(), Failure> {
     let flaky = Upstream::new("flaky").forgetting().choose(move |seen| moody(seen, &mood)).start().await?;
     let dead = Refusing::new()?;
     let healthy = Upstream::new("healthy").forgetting().choose(|seen| talk("healthy", seen)).start().await?;
-    let mut program = Program::start(&config(&flaky, &dead, &healthy)).await?;
+    let mut program = Program::start(&config(&flaky, &dead, &healthy, free_port()?)).await?;
     introduce(&mut program).await;
-    let count = if args.once { MOODS.len() } else { usize::MAX };
+    let traffic = async {
+        if args.once {
+            return traffic(&program, 0, MOODS.len()).await;
+        }
+        // Three at a time, as with three people.
+        let people = [0, 1, 2].map(|person| traffic(&program, person * 1_000_001, usize::MAX));
+        let [a, b, c] = people;
+        tokio::try_join!(a, b, c).map(|_| ())
+    };
     tokio::select! {
-        done = traffic(&program, count) => or_nobody_reads(done),
+        done = traffic => or_nobody_reads(done),
         stopped = tokio::signal::ctrl_c() => Ok(stopped?),
     }
+}
+
+/// For the admin API, so that the demo never disturbs a proxy that runs already.
+fn free_port() -> std::io::Result<u16> {
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 /// `demo | head` ends quietly.
@@ -74,7 +87,7 @@ fn or_nobody_reads(done: Result<(), Failure>) -> Result<(), Failure> {
     }
 }
 
-fn config(flaky: &Upstream, dead: &Refusing, healthy: &Upstream) -> String {
+fn config(flaky: &Upstream, dead: &Refusing, healthy: &Upstream, admin: u16) -> String {
     let endpoint = |priority: u8, name: &str, url: String| {
         format!(
             "  - {{ name: {name}, url: \"{url}\", auth_type: api_key, auth_value: sk-demo-{name}, priority: {priority} }}\n"
@@ -82,6 +95,7 @@ fn config(flaky: &Upstream, dead: &Refusing, healthy: &Upstream) -> String {
     };
     let sections = [
         "server: { port: 0 }\n".to_owned(),
+        format!("web_admin: {{ port: {admin} }}\n"),
         "health: { check_interval: 5s }\n".to_owned(),
         "timeouts: { first_byte: 2s, stream_idle: 2s }\n".to_owned(),
         "endpoints:\n".to_owned(),
@@ -100,8 +114,10 @@ async fn introduce(program: &mut Program) {
     }
     let logs = program.folder().join("logs");
     println!("\nWhile this runs, in another terminal:");
+    println!("  claude-proxy --config {} tui", program.folder().join("config.yaml").display());
     println!("  curl http://{}/v1/models", program.address);
     println!("  tail -f {}/requests-*.jsonl\n", logs.display());
+    println!("{:<28} {:<7} {:<10} {:>9} {:>9}  tried", "request", "status", "answered", "first", "whole");
 }
 
 fn moody(seen: &Seen, mood: &AtomicUsize) -> Option<Reply> {
@@ -119,7 +135,9 @@ fn talk(name: &str, seen: &Seen) -> Option<Reply> {
     let path = seen.target.split('?').next().unwrap_or_default();
     path.ends_with("/messages").then(|| {
         if seen.wants_stream() {
-            Reply::stream(bodies::events(&words)).spaced(&Part::Pause(Duration::from_millis(20)))
+            // One stream in three is slow enough to be watched.
+            let pause = if seen.body.len().is_multiple_of(3) { 200 } else { 20 };
+            Reply::stream(bodies::events(&words)).spaced(&Part::Pause(Duration::from_millis(pause)))
         } else {
             Reply::message(&words.concat())
         }
@@ -128,10 +146,9 @@ fn talk(name: &str, seen: &Seen) -> Option<Reply> {
 
 type Http = Client<HttpConnector, Full<Bytes>>;
 
-async fn traffic(program: &Program, count: usize) -> Result<(), Failure> {
+async fn traffic(program: &Program, from: usize, count: usize) -> Result<(), Failure> {
     let http: Http = Client::builder(TokioExecutor::new()).build_http();
-    println!("{:<28} {:<7} {:<10} {:>9} {:>9}  tried", "request", "status", "answered", "first", "whole");
-    for number in 0..count {
+    for number in (from..).take(count) {
         let (id, status, first, whole) = ask(&http, program, number).await?;
         let record = record(program, &id).await?;
         writeln!(
@@ -152,7 +169,8 @@ async fn traffic(program: &Program, count: usize) -> Result<(), Failure> {
 async fn ask(http: &Http, program: &Program, number: usize) -> Result<(String, u16, Duration, Duration), Failure> {
     let stream = number % 4 != 3;
     let path = if number % 6 == 5 { "/v1/messages/count_tokens?beta=true" } else { "/v1/messages?beta=true" };
-    let mut body = json!({"model": bodies::MODEL, "max_tokens": 256,
+    let model = ["claude-haiku-4-5-20251001", bodies::MODEL, "claude-sonnet-5"][number / 3 % 3];
+    let mut body = json!({"model": model, "max_tokens": 256,
         "messages": [{"role": "user", "content": format!("Question {number}")}]});
     if !path.contains("count") {
         body["stream"] = stream.into();
@@ -178,7 +196,12 @@ async fn record(program: &Program, id: &str) -> Result<Value, Failure> {
     for _ in 0..500 {
         if let Ok(files) = std::fs::read_dir(program.folder().join("logs")) {
             for file in files {
-                let text = std::fs::read_to_string(file?.path())?;
+                let path = file?.path();
+                // An index lies beside the files of the log.
+                if path.extension().is_none_or(|extension| extension != "jsonl") {
+                    continue;
+                }
+                let text = std::fs::read_to_string(path)?;
                 let lines = text.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
                 if let Some(record) = lines.into_iter().find(|record| record["id"] == id) {
                     return Ok(record);

@@ -2,6 +2,8 @@
 
 pub mod complete;
 mod names;
+mod terms;
+mod typed;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -9,16 +11,23 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use crate::wire::filter::page;
+
 const EXAMPLES: &str = "\
 Examples:
   claude-proxy init                      write a first config.yaml
   claude-proxy serve                     run the proxy in the foreground
-  eval \"$(claude-proxy env)\"             point Claude Code in this shell at it
-  claude-proxy check                     probe every endpoint once";
+  claude-proxy run -- claude             start Claude Code through it
+  claude-proxy status                    see how it is doing
+  claude-proxy logs tail -f              watch the requests go by";
 
 const EXITS: &str = "\
 Config file: --config, else CLAUDE_PROXY_CONFIG, ./config.yaml, $XDG_CONFIG_HOME/claude-proxy/config.yaml, built-in default
-Exit codes: 0 fine, 1 what was asked failed or is unhealthy, 2 usage or config error, 4 no running proxy to talk to";
+Exit codes: 0 fine, 1 what was asked failed or is unhealthy, 2 usage or config error, 4 no running proxy to talk to
+Environment: CLAUDE_PROXY_CONFIG, CLAUDE_PROXY_ADMIN (the running proxy's admin address), CLAUDE_PROXY_ADMIN_TOKEN, NO_COLOR
+More help: claude-proxy help COMMAND, claude-proxy help filter";
+
+const EVERYWHERE: &str = "Options of every command";
 
 const STATUS_NOTES: &str = "\
 Exit codes: 0 at least one endpoint is up or degraded, 1 none is, 4 no running proxy
@@ -29,13 +38,14 @@ whole answer p95 ms, in flight, since, next probe, reason";
 /// A local gateway between Claude Code and several Anthropic-compatible endpoints
 #[derive(Debug, Parser)]
 #[command(name = "claude-proxy", version, before_help = EXAMPLES, after_help = EXITS)]
-#[command(arg_required_else_help = true, subcommand_required = true, propagate_version = true)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
 pub struct Cli {
     /// The config file
-    #[arg(short, long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
+    #[arg(short, long, value_name = "FILE", global = true, help_heading = EVERYWHERE, value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
-    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
-    #[arg(help = "When to colour what is printed; NO_COLOR counts too")]
+    #[arg(long, value_name = "WHEN", global = true, help_heading = EVERYWHERE)]
+    #[arg(default_value = "auto", hide_possible_values = true, hide_default_value = true)]
+    #[arg(help = "When to colour what is printed: auto (the default; heeds NO_COLOR), always or never")]
     pub color: When,
     #[command(subcommand)]
     pub command: Command,
@@ -75,20 +85,23 @@ pub enum Command {
     #[command(
         subcommand,
         before_help = "Examples:\n  claude-proxy endpoints list\n  claude-proxy endpoints disable mirror-1\n  \
-                             claude-proxy endpoints add kimi --url https://api.example.com --auth-type auth_token --auth-value '${KIMI_KEY}'"
+                             claude-proxy endpoints test kimi"
     )]
     Endpoints(EndpointsCommand),
     /// Start a command with the environment set to this proxy
     #[command(
         before_help = "Examples:\n  claude-proxy run -- claude\n  claude-proxy -c work.yaml run -- claude -p hello",
         after_help = "Sets what `claude-proxy env` prints, for that command only.\n\
-                      Exit codes: the command's own; 126 it cannot be started, 127 there is no such command"
+                      Exit codes: the command's own; 2 and 4 as everywhere, 126 it cannot be started, 127 there is no such command\n\
+                      No running proxy: the command is not started"
     )]
     Run(RunArgs),
     /// One line for Claude Code's status line; reads its JSON on stdin
     #[command(
-        before_help = "Examples, in ~/.claude/settings.json:\n  \"statusLine\": { \"type\": \"command\", \"command\": \"claude-proxy statusline\" }",
-        after_help = "The session's endpoint and its first byte, the session's tokens since the proxy started, a sign for each endpoint.\n\
+        before_help = "Examples:\n  \"statusLine\": { \"type\": \"command\", \"command\": \"claude-proxy statusline\" }\n  \
+                       echo '{}' | claude-proxy statusline",
+        after_help = "The first example belongs into ~/.claude/settings.json.\n\
+                      The session's endpoint and its first byte, the session's tokens since the proxy started, a sign for each endpoint.\n\
                       Always one line and exit code 0; coloured unless NO_COLOR is set, since Claude Code shows colours."
     )]
     Statusline(StatuslineArgs),
@@ -102,13 +115,18 @@ pub enum Command {
     #[command(subcommand, before_help = "Examples:\n  claude-proxy config check\n  claude-proxy config show --json")]
     Config(ConfigCommand),
     /// Write a first config.yaml: asks, or --yes; never overwrites
-    #[command(before_help = "Examples:\n  claude-proxy init\n  claude-proxy init --yes --url https://api.example.com \
-                             --auth-type auth_token --auth-value '${EXAMPLE_KEY}'")]
+    #[command(
+        before_help = "Examples:\n  claude-proxy init\n  claude-proxy init --yes --url https://api.example.com \\\n    \
+                             --auth-type auth_token --auth-value '${EXAMPLE_KEY}'"
+    )]
     Init(InitArgs),
     /// Print what Claude Code needs to use this proxy, our own token included
     #[command(before_help = "Examples:\n  eval \"$(claude-proxy env)\"\n  claude-proxy env --shell fish | source\n  \
                              claude-proxy env --claude-settings")]
     Env(EnvArgs),
+    /// The filter language of the logs
+    #[command(hide = true, disable_help_flag = true, override_help = page::text())]
+    Filter,
     /// Print the completion script of a shell
     #[command(before_help = "Examples:\n  source <(claude-proxy completions bash)\n  \
                              claude-proxy completions fish > ~/.config/fish/completions/claude-proxy.fish")]
@@ -116,14 +134,14 @@ pub enum Command {
 }
 
 /// Which running proxy to talk to.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct AttachArgs {
     #[arg(long, value_name = "URL", env = "CLAUDE_PROXY_ADMIN", hide_env_values = true, value_hint = ValueHint::Url)]
     #[arg(help = "The running proxy's admin address; without it web_admin.host and .port of the config")]
     pub admin: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct StatuslineArgs {
     #[command(flatten)]
     pub attach: AttachArgs,
@@ -179,13 +197,14 @@ pub enum LogsCommand {
     Show(LogsShowArgs),
     /// Search all log files, newest first
     #[command(before_help = "Examples:\n  claude-proxy logs search 'ttft>5s model~opus' --since 2h\n  \
-                             claude-proxy logs search '\"rate limit\"' --since yesterday --until 14:00 --json")]
+                             claude-proxy logs search '\"rate limit\"' --since yesterday --until 14:00\n  \
+                             claude-proxy logs search session:6e1f2a --json | jq .usage")]
     Search(LogsSearchArgs),
 }
 
 #[derive(Debug, Args)]
 pub struct LogsTailArgs {
-    #[arg(value_name = "FILTER", help = "Only requests that fit; `claude-proxy help filter` explains the language")]
+    #[arg(value_name = "FILTER", add = terms::filter(), help = "Only requests that fit; `claude-proxy help filter` explains the language")]
     pub filter: Vec<String>,
     /// How many to begin with
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
@@ -218,13 +237,13 @@ pub struct LogsShowArgs {
 
 #[derive(Debug, Args)]
 pub struct LogsSearchArgs {
-    #[arg(value_name = "FILTER", help = "What fits; `claude-proxy help filter` explains the language")]
+    #[arg(value_name = "FILTER", add = terms::filter(), help = "What fits; `claude-proxy help filter` explains the language")]
     pub filter: Vec<String>,
     /// Only requests since then: 2h, 14:00, yesterday, 2026-03-09, 2026-03-09T14:00
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", add = terms::time())]
     pub since: Option<String>,
     /// Only requests before then
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", add = terms::time())]
     pub until: Option<String>,
     /// Stop after so many
     #[arg(short = 'n', long, value_name = "COUNT")]
@@ -243,19 +262,23 @@ pub struct LogsSearchArgs {
 #[derive(Debug, Subcommand)]
 pub enum EndpointsCommand {
     /// Show every endpoint: with its state when the proxy runs
-    #[command(before_help = "Examples:\n  claude-proxy endpoints list\n  claude-proxy endpoints list --json")]
+    #[command(
+        before_help = "Examples:\n  claude-proxy endpoints list\n  claude-proxy endpoints list --json | jq '.endpoints[].state'"
+    )]
     List(StatusArgs),
     /// Use an endpoint again
     #[command(before_help = "Examples:\n  claude-proxy endpoints enable mirror-1")]
     Enable(EndpointNames),
     /// Stop using an endpoint; what is under way there finishes
-    #[command(before_help = "Examples:\n  claude-proxy endpoints disable mirror-1 mirror-2")]
+    #[command(
+        before_help = "Examples:\n  claude-proxy endpoints disable mirror-1\n  claude-proxy endpoints disable mirror-1 mirror-2 --json"
+    )]
     Disable(EndpointNames),
     /// Add an endpoint
-    #[command(
-        before_help = "Examples:\n  claude-proxy endpoints add kimi --url https://api.example.com --auth-type auth_token \
-                             --auth-value '${KIMI_KEY}' --priority 2"
-    )]
+    #[command(before_help = "Examples:\n  claude-proxy endpoints add kimi --url https://api.example.com \\\n    \
+                             --auth-type auth_token --auth-value '${KIMI_KEY}' --priority 2\n  \
+                             claude-proxy endpoints add own --url https://api.anthropic.com \\\n    \
+                             --auth-type passthrough --dry-run")]
     Add(EndpointAddArgs),
     /// Change an endpoint; what is not named stays
     #[command(before_help = "Examples:\n  claude-proxy endpoints edit kimi --priority 1\n  \
@@ -275,6 +298,9 @@ pub enum EndpointsCommand {
 pub struct EndpointNames {
     #[arg(value_name = "NAME", required = true, add = names::endpoint(), help = "Which endpoints")]
     pub names: Vec<String>,
+    /// Show what would change in the file, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub attach: AttachArgs,
     /// Print one JSON object
@@ -293,28 +319,30 @@ pub struct EndpointTestArgs {
     pub json: bool,
 }
 
+const AUTH_TYPE: &str = "How requests to it authenticate: api_key (x-api-key), auth_token (Authorization: Bearer) or \
+                         passthrough (the client's own login)";
+
 /// The keys of an endpoint as flags. An empty value takes an optional key out, but for `--path-prefix`.
 #[derive(Debug, Args)]
 pub struct EndpointKeys {
     /// The address, without /v1
-    #[arg(long, value_hint = ValueHint::Url)]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub url: Option<String>,
     /// What stands where the client wrote /v1; '' = nothing
     #[arg(long, value_name = "PATH")]
     pub path_prefix: Option<String>,
-    /// How requests to it authenticate
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, value_name = "TYPE", hide_possible_values = true, help = AUTH_TYPE)]
     pub auth_type: Option<InitAuth>,
     #[arg(
         long,
         value_name = "VALUE",
-        help = "Its key: '${VARIABLE}' or file:PATH, or the key itself; - reads it from stdin"
+        help = "Its key: '${VARIABLE}' or file:PATH, or the key itself; - reads the key itself from stdin"
     )]
     pub auth_value: Option<String>,
     /// Smaller is tried first; equals share the load
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub priority: Option<i64>,
-    /// 1.1, 2 or auto
+    /// The version of HTTP: 1.1, 2 or auto
     #[arg(long, value_name = "VERSION")]
     pub http: Option<String>,
     /// Outbound proxy: http, https or socks5
@@ -430,15 +458,14 @@ pub struct InitArgs {
     #[arg(short, long)]
     pub yes: bool,
     /// The endpoint's address, without /v1
-    #[arg(long, value_hint = ValueHint::Url)]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub url: Option<String>,
-    /// How requests to it authenticate
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, value_name = "TYPE", hide_possible_values = true, help = AUTH_TYPE)]
     pub auth_type: Option<InitAuth>,
     #[arg(long, value_name = "VALUE", help = "Its key: '${VARIABLE}' or file:PATH, or the key itself")]
     pub auth_value: Option<String>,
     /// The port that the proxy listens on, from 1 to 65534
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65534))]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..=65534))]
     pub port: Option<u16>,
 }
 
@@ -455,8 +482,8 @@ pub enum InitAuth {
 
 #[derive(Debug, Args)]
 pub struct EnvArgs {
-    /// The shell to print for; without it the one that $SHELL names
-    #[arg(long, conflicts_with_all = ["json", "claude_settings"])]
+    /// The shell to print for: sh (bash and zsh too), fish, powershell or cmd; without it the one that $SHELL names
+    #[arg(long, hide_possible_values = true, conflicts_with_all = ["json", "claude_settings"])]
     pub shell: Option<EnvShell>,
     /// Print one JSON object
     #[arg(long, conflicts_with = "claude_settings")]
@@ -479,6 +506,7 @@ pub enum EnvShell {
 
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
+    /// Whose script
     pub shell: Shell,
 }
 
@@ -498,6 +526,19 @@ pub fn accept_original_spelling(arguments: impl IntoIterator<Item = OsString>) -
         }
     });
     (arguments.collect(), changed)
+}
+
+/// The command that a line which was not understood asks for.
+pub fn verb(arguments: &[OsString]) -> Option<&str> {
+    let mut words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    while let Some(word) = words.next() {
+        match word {
+            "-c" | "--config" | "--color" => drop(words.next()),
+            word if word.starts_with('-') => {}
+            word => return Some(word),
+        }
+    }
+    None
 }
 
 /// Before the command line is understood: whether errors should be JSON, and in colour.
@@ -525,6 +566,76 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Every command that a reader of the help can find.
+    fn each(command: &clap::Command, visit: &mut dyn FnMut(&clap::Command)) {
+        visit(command);
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
+            each(sub, visit);
+        }
+    }
+
+    /// A line of a help's examples as the shell would hand it over, up to a pipe; `None` when it is no call of ours,
+    /// such as a line for a file of settings.
+    fn example(line: &str) -> Option<Vec<OsString>> {
+        if line.starts_with('"') {
+            return None;
+        }
+        let call = &line[line.find("claude-proxy")?..];
+        let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+        for letter in call.chars() {
+            match letter {
+                '\'' | '"' if quote == Some(letter) => quote = None,
+                '\'' | '"' if quote.is_none() => quote = Some(letter),
+                '|' | '>' | ')' if quote.is_none() => break,
+                ' ' if quote.is_none() => words.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
+                _ => word.push(letter),
+            }
+        }
+        words.extend((!word.is_empty()).then_some(word));
+        Some(words.into_iter().map(OsString::from).collect())
+    }
+
+    #[test]
+    fn every_help_begins_with_examples_that_work_and_can_be_pasted() {
+        let mut root = Cli::command();
+        root.build();
+        let mut seen = 0;
+        each(&root, &mut |command| {
+            let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+            let text = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+            assert!(text.starts_with("Examples"), "{name}: {text}");
+            assert!(text.lines().all(|line| line.chars().count() <= 80), "{name}: too wide for a terminal\n{text}");
+            // Text behind two spaces tells what the example does.
+            let joined = text.replace("\\\n", " ");
+            let lines = joined.lines().skip(1).map(|line| line.trim_start().split("  ").next().unwrap_or_default());
+            for call in lines.filter_map(example) {
+                let parsed = Cli::try_parse_from(&call);
+                assert!(parsed.is_ok(), "{name}: {call:?}: {}", parsed.unwrap_err());
+                seen += 1;
+            }
+        });
+        assert!(seen > 40, "{seen}");
+    }
+
+    #[test]
+    fn every_argument_says_what_it_is_and_every_help_is_of_one_form() {
+        let mut root = Cli::command();
+        root.build();
+        each(&root, &mut |command| {
+            let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+            assert!(command.get_about().is_some(), "{name}");
+            for argument in command.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                let flag = argument.get_id();
+                assert!(!help.is_empty() && !help.ends_with('.'), "{name} {flag}: {help}");
+                // Either would have clap print this one command's help in its other, longer form.
+                let explained = argument.get_possible_values().iter().any(|value| value.get_help().is_some());
+                assert!(!explained || argument.is_hide_possible_values_set(), "{name} {flag}");
+                assert!(argument.get_long_help().is_none(), "{name} {flag}");
+            }
+        });
+    }
+
     #[test]
     fn the_originals_config_flag_is_understood() {
         for (line, expected) in [
@@ -536,6 +647,15 @@ mod tests {
         for line in ["p -c a.yaml serve", "p -cconfig serve", "p run -- x -config y", "p -configure"] {
             assert_eq!(accept_original_spelling(arguments(line)), (arguments(line), false));
         }
+    }
+
+    #[test]
+    fn the_verb_of_a_wrong_line_is_known() {
+        for line in ["p statusline --nonsense", "p -c a.yaml --color never statusline x", "p --color=x statusline"] {
+            assert_eq!(verb(&arguments(line)), Some("statusline"), "{line}");
+        }
+        assert_eq!(verb(&arguments("p logs show statusline --x")), Some("logs"));
+        assert_eq!(verb(&arguments("p --nonsense")), None);
     }
 
     #[test]

@@ -28,7 +28,7 @@ use tokio::time::timeout;
 
 pub use self::error::ClientError;
 pub use self::events::{EventStream, Pushed};
-pub use self::target::Target;
+pub use self::target::{TOKEN_VARIABLE, Target};
 use crate::domain::secret::Secret;
 use crate::wire::problem::{ApiProblem, ProblemDetail};
 

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
 use crate::config::{Config, ConfigError};
+use crate::wire::filter::page;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub enum CommandError {
     /// Stdout could not be written; a closed pipe is no error.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
+    #[error(transparent)]
+    Filter(#[from] Box<logs::BadFilter>),
     /// A word for programs, what happened, and what to do.
     #[error("{message}")]
     Other { exit: Exit, code: &'static str, message: String, hint: Option<String> },
@@ -69,7 +72,7 @@ impl CommandError {
 
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) => Exit::Usage,
+            Self::Config(_) | Self::Filter(_) => Exit::Usage,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
             Self::Output(_) => Exit::Failed,
             Self::Other { exit, .. } => *exit,
@@ -81,6 +84,7 @@ impl CommandError {
         match self {
             Self::Config(_) => "config",
             Self::Output(_) => "output",
+            Self::Filter(_) => "filter",
             Self::Other { code, .. } => code,
         }
     }
@@ -89,6 +93,7 @@ impl CommandError {
     pub fn message(&self) -> String {
         match self {
             Self::Config(error) => error.message(),
+            Self::Filter(error) => error.message(),
             other => other.to_string(),
         }
     }
@@ -96,6 +101,7 @@ impl CommandError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Config(error) => error.hint(),
+            Self::Filter(error) => error.hint(),
             Self::Output(_) => None,
             Self::Other { hint, .. } => hint.as_deref(),
         }
@@ -117,6 +123,7 @@ pub fn run(cli: Cli) -> Result<Exit, CommandError> {
         Command::Run(args) => run::run(explicit, &args),
         Command::Statusline(args) => statusline::run(explicit, &args),
         Command::Man(args) => man::run(&args),
+        Command::Filter => print(&page::text()).map(|()| Exit::Fine),
         Command::Completions(args) => completions::run(args.shell),
     }
 }

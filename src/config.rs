@@ -220,10 +220,21 @@ pub fn load_server(explicit: Option<&Path>) -> Result<Server, ConfigError> {
 
 /// The `web_admin` section alone, and the file it is from, for commands that talk to a running proxy.
 pub fn load_admin(explicit: Option<&Path>) -> Result<(WebAdmin, Option<PathBuf>), ConfigError> {
+    admin_section(explicit, Needed::Whole)
+}
+
+/// As [`load_admin`], whatever is wrong with the other sections: a proxy that runs has older settings in force.
+pub fn load_admin_alone(explicit: Option<&Path>) -> Result<(WebAdmin, Option<PathBuf>), ConfigError> {
+    admin_section(explicit, Needed::Section("web_admin"))
+}
+
+fn admin_section(explicit: Option<&Path>, needed: Needed) -> Result<(WebAdmin, Option<PathBuf>), ConfigError> {
     match locate(explicit, &process_environment)?.file {
-        Some(path) => interpret(&read(&path)?, Some(&path), &process_environment, |checker, settings, file| {
-            (checker.web_admin(&settings.web_admin), file)
-        }),
+        Some(path) => {
+            interpret_some(&read(&path)?, Some(&path), &process_environment, needed, |checker, settings, file| {
+                (checker.web_admin(&settings.web_admin), file)
+            })
+        }
         None => Config::built_in().map(|config| (config.web_admin, None)),
     }
 }
@@ -275,11 +286,29 @@ fn display_name(path: &Path) -> String {
     short.as_deref().unwrap_or(path).display().to_string()
 }
 
+/// How much of the file must be right.
+#[derive(Clone, Copy)]
+enum Needed {
+    Whole,
+    /// Any other one counts as absent.
+    Section(&'static str),
+}
+
 /// Text to checked settings, or every problem drawn into the text.
 fn interpret<T>(
     text: &str,
     file: Option<&Path>,
     env: Environment,
+    check: impl FnOnce(&mut Checker, &FileConfig, Option<PathBuf>) -> T,
+) -> Result<T, ConfigError> {
+    interpret_some(text, file, env, Needed::Whole, check)
+}
+
+fn interpret_some<T>(
+    text: &str,
+    file: Option<&Path>,
+    env: Environment,
+    needed: Needed,
     check: impl FnOnce(&mut Checker, &FileConfig, Option<PathBuf>) -> T,
 ) -> Result<T, ConfigError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -288,7 +317,10 @@ fn interpret<T>(
     let path = file.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
     let refuse = |findings| ConfigError { findings, file: path.clone() };
 
-    let root = syntax::read(source).map_err(|finding| refuse(vec![*finding]))?;
+    let mut root = syntax::read(source).map_err(|finding| refuse(vec![*finding]))?;
+    if let Needed::Section(section) = needed {
+        root.keep_only(section);
+    }
     let draw = |problems: Vec<Problem>| {
         let mut findings: Vec<_> = problems.into_iter().map(|problem| source.draw(&root, problem)).collect();
         findings.sort_by_key(|finding| finding.shown.as_ref().map(|at| (at.line, at.column)));

@@ -6,6 +6,7 @@
 pub mod capture;
 pub mod files;
 pub mod follow;
+pub mod glance;
 pub mod store;
 
 mod appender;

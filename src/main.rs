@@ -29,10 +29,15 @@ fn main() -> ExitCode {
         Some(When::Never) => clap::ColorChoice::Never,
         Some(When::Auto) | None => clap::ColorChoice::Auto,
     });
-    let parsed = command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = command.try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     let exit = match parsed {
         Ok(cli) => commands::run(cli).unwrap_or_else(|error| report(&error, as_json)),
-        Err(error) => usage(&error, as_json),
+        Err(error) => {
+            let exit = usage(&error, as_json);
+            // Claude Code would show nothing at all, and nobody would know why.
+            let is_shown = exit == Exit::Usage && cli::verb(&arguments) == Some("statusline");
+            if is_shown { commands::statusline::wrong_arguments() } else { exit }
+        }
     };
     exit.into()
 }
@@ -41,8 +46,12 @@ fn main() -> ExitCode {
 fn usage(error: &clap::Error, as_json: bool) -> Exit {
     if error.use_stderr() && as_json {
         let text = error.render().to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        return report(&CommandError::usage(message, "claude-proxy --help"), true);
+        // What is wrong, then a tip for some mistakes, with an empty line behind each.
+        let parts: Vec<_> =
+            text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let message = parts[0].trim_start_matches("error: ").to_owned();
+        let tip = parts.iter().find_map(|part| part.strip_prefix("tip: ")).unwrap_or("claude-proxy --help");
+        return report(&CommandError::usage(message, tip), true);
     }
     // Whoever closed the pipe does not want to read it.
     let _ = error.print();

@@ -12,6 +12,8 @@
 mod calls;
 mod clipboard;
 mod feed;
+#[cfg(test)]
+mod fixture;
 pub mod keys;
 pub mod message;
 pub mod model;
@@ -139,7 +141,7 @@ pub(crate) async fn run<B: Backend>(
             () = tokio::time::sleep(wait), if !changed => Some(Message::Tick),
         };
         let Some(message) = message else {
-            changed = draw(terminal, &mut model)?;
+            changed = outside.has_terminal() && draw(terminal, &mut model)?;
             drawn = Some(clock::now());
             continue;
         };

@@ -70,14 +70,21 @@ impl Place {
     }
 
     fn start(&self, line: &[&str]) -> Child {
+        self.command(&[&["endpoints"], line].concat()).spawn().unwrap()
+    }
+
+    fn command(&self, line: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_claude-proxy"));
-        command.arg("endpoints").args(line).current_dir(fs::canonicalize(self.folder.path()).unwrap()).env_clear();
+        command.args(line).current_dir(fs::canonicalize(self.folder.path()).unwrap()).env_clear();
         command.env("HOME", self.folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().unwrap()
+        command
     }
 
     fn run_with(&self, line: &[&str], input: &str) -> Ran {
-        let mut running = self.start(line);
+        self.finish(self.start(line), line, input)
+    }
+
+    fn finish(&self, mut running: Child, line: &[&str], input: &str) -> Ran {
         // A program that reads nothing may be gone by now.
         let _ = running.stdin.take().unwrap().write_all(input.as_bytes());
         let output = running.wait_with_output().unwrap();
@@ -165,13 +172,15 @@ mod without_a_proxy {
         let place = place();
         let ran = place.run(&["edit", "mirror 1", "--auth-value", "sk-hunter3", "--dry-run"]);
         assert_eq!(ran.code, 0, "{}", ran.err);
-        let lines = ["@@ -12,4 +12,4 @@", "-    auth_value: ***  # …", "+    auth_value: ***  # …"];
+        let lines = ["@@ -11,4 +11,4 @@", "-    auth_value: ***  # …", "+    auth_value: ***  # …"];
         assert!(lines.iter().all(|line| ran.out.lines().any(|found| found == *line)), "{}", ran.out);
         let ran = place.run(&["remove", "primary", "--dry-run", "--json"]).json();
         assert_eq!((&ran["via"], &ran["changes"][0]["applied"]), (&json!("file"), &json!(false)));
         assert!(ran["changes"][0]["diff"].as_str().unwrap().contains("-  - name: primary"));
         let line = ["add", "k", "--url", "https://k.example", "--auth-type", "passthrough", "--dry-run"];
         assert!(place.run(&line).out.contains("+  - name: k\n"));
+        let ran = place.run(&["disable", "mirror 1", "primary", "--dry-run"]);
+        assert_eq!((ran.code, ran.out.matches("+    enabled: false\n").count()), (0, 2), "{}", ran.out);
         assert_eq!(place.now(), place.text());
     }
 
@@ -179,7 +188,8 @@ mod without_a_proxy {
     fn what_was_asked_wrongly_is_a_usage_error_and_changes_nothing() {
         let place = place();
         for (line, words) in [
-            (&["disable", "primery"][..], &["there is no endpoint \"primery\"", "there is primary, mirror 1"][..]),
+            (&["disable", "primery"][..], &["there is no endpoint \"primery\"", "did you mean \"primary\"?"][..]),
+            (&["edit", "mirror1", "--priority", "3"], &["did you mean \"mirror 1\"? there are mirror 1, primary"]),
             (&["disable", "mirror 1", "x"], &["there is no endpoint \"x\""]),
             (&["remove", "mirror 1"], &["add --yes"]),
             (&["edit", "primary"], &["nothing to change", "--help"]),
@@ -204,10 +214,78 @@ mod without_a_proxy {
         let place = place();
         let broken = place.text().replace("priority: 2", "prioritty: 2");
         fs::write(place.file(), &broken).unwrap();
-        for line in [&["list"][..], &["disable", "primary"], &["remove", "primary", "--yes"]] {
+        for line in [&["list"][..], &["disable", "primary"], &["disable", "mirror 1"], &["remove", "mirror 1", "-y"]] {
             place.run(line).refused(2, &["did you mean `priority`?", "config.yaml:10:5"]);
         }
-        assert_eq!(place.now(), broken);
+        fs::write(place.file(), "endpoints:\n  - name: [\n").unwrap();
+        for line in [&["list"][..], &["disable", "primary"], &["remove", "mirror 1", "-y"]] {
+            place.run(line).refused(2, &["not valid YAML", "config.yaml:3"]);
+        }
+        fs::write(place.file(), b"endpoints: # \xe9\n").unwrap();
+        place.run(&["disable", "primary"]).refused(2, &["cannot be read: it is not UTF-8 text"]);
+    }
+
+    #[test]
+    fn what_is_wrong_can_be_mended_or_taken_out() {
+        let place = place();
+        for (right, fault, line, mended) in [
+            ("priority: 2", "priority: two", ["edit", "primary", "--priority", "3"], "priority: 3"),
+            ("https://a.example", "a.example", ["edit", "primary", "--url", "https://k.example"], "https://k.example"),
+        ] {
+            fs::write(place.file(), place.text().replace(right, fault)).unwrap();
+            place.run(&line).said(&["primary is changed"]);
+            assert_eq!(place.now(), place.text().replace(right, mended));
+        }
+        fs::write(place.file(), place.text().replace("priority: 2", "prioritty: 2")).unwrap();
+        place.run(&["remove", "primary", "--yes"]).said(&["primary is removed"]);
+        assert!(!place.now().contains("prioritty") && place.now().contains("mirror 1"), "{}", place.now());
+        let twice = place.text().replace("mirror 1", "primary");
+        fs::write(place.file(), &twice).unwrap();
+        place.run(&["disable", "primary"]).refused(2, &["has this name already"]);
+        place.run(&["edit", "primary", "--rename", "first"]).said(&["primary is changed"]);
+        assert_eq!(place.now(), twice.replacen("name: primary", "name: first", 1));
+    }
+
+    #[test]
+    fn a_file_that_must_not_be_changed_is_not() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let place = place();
+        fs::set_permissions(place.file(), fs::Permissions::from_mode(0o444)).unwrap();
+        place.run(&["disable", "primary"]).refused(1, &["config.yaml", "check the permissions"]);
+        assert_eq!(place.now(), place.text());
+        place.run(&["disable", "primary", "-c", "/dev/null"]).refused(2, &["/dev/null is no regular file"]);
+        std::os::unix::fs::symlink("gone.yaml", place.folder.path().join("link.yaml")).unwrap();
+        let keys = ["--url", "https://k.example", "--auth-type", "passthrough", "-c", "link.yaml"];
+        place.run(&[&["add", "k"][..], &keys].concat()).refused(1, &["is a link to gone.yaml, which is not there"]);
+    }
+
+    #[test]
+    fn a_key_from_a_pipe_is_taken_as_it_is() {
+        let place = place();
+        place.run_with(&["edit", "mirror 1", "--auth-value", "-"], "hunter$$4${X}\n").said(&["mirror 1 is changed"]);
+        assert!(place.now().contains("auth_value: hunter$$$$4$${X} "), "{}", place.now());
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_ends_it_quietly() {
+        let place = place();
+        for line in [&["list"][..], &["list", "--json"], &["disable", "primary", "--dry-run"]] {
+            let mut running = place.start(line);
+            drop(running.stdout.take());
+            let ran = place.finish(running, line, "");
+            assert!(ran.code == 0 && !ran.err.contains("error"), "{line:?}: {}", ran.err);
+        }
+    }
+
+    #[test]
+    fn an_empty_file_takes_its_first_endpoint() {
+        let place = Place::empty();
+        fs::write(place.file(), "# mine\n").unwrap();
+        place.run(&["disable", "k"]).refused(2, &["there is no endpoint \"k\"", "endpoints add"]);
+        let line = ["add", "k", "--url", "https://k.example", "--auth-type", "passthrough"];
+        place.run(&line).said(&["k is added"]);
+        let added = "# mine\nendpoints:\n  - name: k\n    url: https://k.example\n    auth_type: passthrough\n";
+        assert_eq!(place.now(), added);
     }
 
     #[test]
@@ -282,6 +360,8 @@ mod without_a_proxy {
                 assert!(written.contains("  - name: kimi\n    url: https://k.example\n"), "{written}");
             }
         }
+        let unknown = place.run(&["test", "kimi", "-c", "sub/own.yaml", "--json"]);
+        assert!(unknown.code == 1 && unknown.out.contains("\"healthy\": false"), "{}{}", unknown.out, unknown.err);
         let missing = place.run(&["disable", "kimi", "-c", "none.yaml"]);
         missing.refused(2, &["none.yaml: there is no such file"]);
     }
@@ -460,5 +540,149 @@ mod with_a_proxy {
         let place = Place::new(admin.port);
         place.run(&["disable", "primary"]).said(&["somebody else", "so only"]);
         assert!(place.now().contains("enabled: false"));
+    }
+}
+
+/// The program itself, serving; killed when this is dropped.
+struct Serving(Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Serving {
+    /// Starts it in the place, with these variables, and waits until its admin API can be asked.
+    fn start(place: &Place, environment: &[(&str, &str)]) -> Self {
+        let mut command = place.command(&["serve"]);
+        let mut serving = Self(command.envs(environment.iter().copied()).stdout(Stdio::null()).spawn().unwrap());
+        let mut lines = BufReader::new(serving.0.stderr.take().unwrap()).lines();
+        let mut said = String::new();
+        while !said.contains("admin ") {
+            let line = lines.next().unwrap_or_else(|| panic!("it ended: {said}")).unwrap();
+            said = format!("{said}{line}\n");
+        }
+        // It must be able to go on talking.
+        std::thread::spawn(move || lines.count());
+        serving
+    }
+}
+
+mod with_the_real_proxy {
+    use std::time::Duration;
+
+    use super::*;
+
+    const KEYS: [(&str, &str); 2] = [("PRIMARY_KEY", "sk-hunter-1111"), ("OTHER_KEY", "sk-hunter-2222")];
+
+    fn serving() -> (Place, Serving) {
+        let place = Place { port: closed_port(), ..Place::empty() };
+        fs::write(place.file(), place.text().replace("port: 1 }", "port: 0 }")).unwrap();
+        let serving = Serving::start(&place, &KEYS);
+        (place, serving)
+    }
+
+    fn states(place: &Place) -> Vec<(String, String)> {
+        let list = place.run(&["list", "--json"]).json();
+        let word = |endpoint: &Value, key: &str| endpoint[key].as_str().unwrap().to_owned();
+        let pair = |endpoint: &Value| (word(endpoint, "name"), word(endpoint, "state"));
+        list["endpoints"].as_array().unwrap().iter().map(pair).collect()
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, state)| ((*name).to_owned(), (*state).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_change_is_in_force_at_once_and_in_the_file() {
+        let (place, _serving) = serving();
+        let text = place.now();
+        assert_eq!(states(&place), pairs(&[("primary", "up"), ("mirror 1", "up")]));
+        place.run(&["disable", "mirror 1"]).said(&["mirror 1 is disabled: changed in the running proxy"]);
+        assert_eq!(states(&place), pairs(&[("primary", "up"), ("mirror 1", "disabled")]));
+        assert_eq!(place.now(), text.replace("# old: hunter1\n", "# old: hunter1\n    enabled: false\n"));
+        place.run(&["disable", "mirror 1"]).said(&["nothing to change"]);
+        // The key is known where the proxy runs, and only there.
+        let keys = ["--url", "https://k.example", "--auth-type", "api_key", "--auth-value", "${OTHER_KEY}"];
+        let before = place.now();
+        assert!(place.run(&[&["add", "k", "--dry-run"][..], &keys].concat()).out.contains("+  - name: k\n"));
+        assert_eq!(place.now(), before);
+        place.run(&[&["add", "k"][..], &keys].concat()).said(&["k is added: changed in the running proxy"]);
+        place.run(&["edit", "k", "--rename", "九", "--priority", "0"]).said(&["k is changed"]);
+        assert_eq!(states(&place)[2], ("九".to_owned(), "up".to_owned()));
+        let list = place.run(&["list"]);
+        assert!(list.out.contains("九        ● up        https://k.example  api_key ${OTHER_KEY}"), "{}", list.out);
+        place.run(&["remove", "九", "--yes"]).said(&["九 is removed"]);
+        place.run(&["enable", "mirror 1", "primary"]).said(&["mirror 1 is enabled", "nothing to change"]);
+        assert_eq!(states(&place), pairs(&[("primary", "up"), ("mirror 1", "up")]));
+        assert_eq!(place.now(), text.replace("# old: hunter1\n", "# old: hunter1\n    enabled: true\n"));
+    }
+
+    #[test]
+    fn what_it_refuses_is_refused_as_in_the_file() {
+        let (place, _serving) = serving();
+        let text = place.now();
+        for (line, words) in [
+            (&["disable", "primery"][..], &["there is no endpoint \"primery\"", "did you mean \"primary\"?"][..]),
+            (&["edit", "primary", "--url", "a.example"], &["url: the URL must start with https://"]),
+            (&["edit", "primary", "--url", "https://me:hunter2@a.example"], &["credentials do not belong in the URL"]),
+            (&["edit", "primary", "--auth-value", "${NOT_SET}"], &["NOT_SET", "is not set"]),
+            (&["edit", "primary", "--rename", "mirror 1"], &["there is an endpoint \"mirror 1\" already"]),
+            (&["add", "primary", "--url", "https://k", "--auth-type", "passthrough"], &["already"]),
+            (&["add", "k", "--url", "https://k", "--auth-type", "api_key"], &["auth_value"]),
+        ] {
+            place.run(line).refused(2, words);
+        }
+        assert_eq!(place.now(), text);
+        place.run(&["remove", "mirror 1", "-y"]).said(&["mirror 1 is removed"]);
+        place.run(&["remove", "primary", "-y"]).refused(2, &["only endpoint", "disable"]);
+    }
+
+    #[test]
+    fn a_file_that_was_broken_meanwhile_hides_nothing_and_is_left_alone() {
+        let (place, _serving) = serving();
+        let broken = place.now().replace("priority: 2", "prioritty: 2");
+        fs::write(place.file(), &broken).unwrap();
+        assert_eq!(states(&place), pairs(&[("primary", "up"), ("mirror 1", "up")]));
+        place
+            .run(&["disable", "mirror 1"])
+            .refused(2, &["the config file is broken as it is", "did you mean `priority`"]);
+        assert_eq!(place.now(), broken);
+    }
+
+    #[test]
+    fn commands_side_by_side_lose_no_change() {
+        let (place, _serving) = serving();
+        let names: Vec<String> = (0..4).map(|number| format!("k{number}")).collect();
+        let add =
+            |name: &String| place.start(&["add", name, "--url", "https://k.example", "--auth-type", "passthrough"]);
+        let running: Vec<Child> = names.iter().map(add).collect();
+        assert!(running.into_iter().all(|running| running.wait_with_output().unwrap().status.success()));
+        assert_eq!(states(&place).len(), 6);
+        assert!(names.iter().all(|name| place.now().contains(&format!("  - name: {name}\n"))), "{}", place.now());
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_asked_takes_the_change_from_the_file() {
+        let place = Place { port: closed_port(), ..Place::empty() };
+        let text = place.text().replace("port: 1 }", "port: 0 }").replace(" }   # page", ", auth_token: ${WORD} }");
+        fs::write(place.file(), text).unwrap();
+        let word = ("WORD", "hunter-word-hunter");
+        let _serving = Serving::start(&place, &[KEYS[0], word]);
+        place.run(&["disable", "mirror 1"]).said(&["no running proxy can be asked", "WORD", "so only"]);
+        let line = ["endpoints", "list", "--plain"];
+        let in_force = || {
+            let running = place.command(&line).env(word.0, word.1).spawn().unwrap();
+            let ran = place.finish(running, &line, "");
+            assert_eq!((ran.code, ran.err.as_str()), (0, ""), "it is the proxy's own list");
+            ran.out.contains("mirror 1\tdisabled\t")
+        };
+        let found = (0..200).any(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            in_force()
+        });
+        assert!(found, "the proxy did not read its file again");
     }
 }

@@ -1,6 +1,7 @@
 //! What the tests share: an upstream that misbehaves by script, the proxy as a process, a client that sees bytes.
 
 pub mod admin;
+pub mod browser;
 pub mod client;
 #[cfg(target_os = "linux")]
 pub mod machine;

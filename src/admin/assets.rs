@@ -20,17 +20,87 @@ pub struct File {
     content: &'static [u8],
 }
 
-/// A file below `page/`, by the path that it is asked for.
+/// A file below `page/`, asked for by its name there unless it is given another path.
 macro_rules! file {
-    ($path:literal, $name:literal, $content_type:expr) => {
+    ($name:literal, $content_type:expr) => {
+        file!(concat!("/", $name), $name, $content_type)
+    };
+    ($path:expr, $name:literal, $content_type:expr) => {
         File { path: $path, content_type: $content_type, content: include_bytes!(concat!("page/", $name)) }
     };
 }
 
 const HTML: &str = "text/html; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const PICTURE: &str = "image/svg+xml";
 
 /// Every file of the page, one line each.
-pub const FILES: &[File] = &[file!("/", "index.html", HTML)];
+pub const FILES: &[File] = &[
+    file!("/", "index.html", HTML),
+    file!("api.js", SCRIPT),
+    file!("app.css", STYLE),
+    file!("curl.js", SCRIPT),
+    file!("events.js", SCRIPT),
+    file!("first.js", SCRIPT),
+    file!("format.js", SCRIPT),
+    file!("i18n.js", SCRIPT),
+    file!("icon.svg", PICTURE),
+    file!("main.js", SCRIPT),
+    file!("message.js", SCRIPT),
+    file!("parts.css", STYLE),
+    file!("prefs.js", SCRIPT),
+    file!("record.js", SCRIPT),
+    file!("route.js", SCRIPT),
+    file!("sse.js", SCRIPT),
+    file!("store.js", SCRIPT),
+    file!("ui.js", SCRIPT),
+    file!("views.css", STYLE),
+    file!("yaml.js", SCRIPT),
+    file!("i18n/en.js", SCRIPT),
+    file!("i18n/zh.js", SCRIPT),
+    file!("parts/attention.js", SCRIPT),
+    file!("parts/dialog.js", SCRIPT),
+    file!("parts/diff.js", SCRIPT),
+    file!("parts/events-list.js", SCRIPT),
+    file!("parts/field.js", SCRIPT),
+    file!("parts/filter-box.js", SCRIPT),
+    file!("parts/filter-help.js", SCRIPT),
+    file!("parts/icons.js", SCRIPT),
+    file!("parts/json-tree.js", SCRIPT),
+    file!("parts/keys.js", SCRIPT),
+    file!("parts/notes.js", SCRIPT),
+    file!("parts/plot.js", SCRIPT),
+    file!("parts/ribbon.js", SCRIPT),
+    file!("parts/state.js", SCRIPT),
+    file!("parts/text.js", SCRIPT),
+    file!("parts/virtual-list.js", SCRIPT),
+    file!("parts/waterfall.js", SCRIPT),
+    file!("vendor/LICENSE-htm.txt", TEXT),
+    file!("vendor/LICENSE-preact.txt", TEXT),
+    file!("vendor/LICENSE-signals.txt", TEXT),
+    file!("vendor/LICENSE-uplot.txt", TEXT),
+    file!("vendor/README.txt", TEXT),
+    file!("vendor/htm.js", SCRIPT),
+    file!("vendor/preact-hooks.js", SCRIPT),
+    file!("vendor/preact.js", SCRIPT),
+    file!("vendor/signals-core.js", SCRIPT),
+    file!("vendor/signals.js", SCRIPT),
+    file!("vendor/uplot.css", STYLE),
+    file!("vendor/uplot.js", SCRIPT),
+    file!("views/conversation.js", SCRIPT),
+    file!("views/detail.js", SCRIPT),
+    file!("views/endpoint-delete.js", SCRIPT),
+    file!("views/endpoint-form.js", SCRIPT),
+    file!("views/endpoints.js", SCRIPT),
+    file!("views/login.js", SCRIPT),
+    file!("views/overview.js", SCRIPT),
+    file!("views/requests-log.js", SCRIPT),
+    file!("views/requests.js", SCRIPT),
+    file!("views/system.js", SCRIPT),
+    file!("views/test-result.js", SCRIPT),
+];
 
 /// What is made of each file at its first use.
 #[derive(Debug)]
@@ -111,6 +181,7 @@ fn takes_gzip(asked: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::path::Path;
 
     use super::*;
 
@@ -162,5 +233,37 @@ mod tests {
         paths.dedup();
         assert_eq!(paths.len(), FILES.len());
         assert!(paths.contains(&"/"));
+    }
+
+    /// The files below `folder`, by their names there.
+    fn files_below(folder: &Path, lead: &str, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{lead}/{}", entry.file_name().to_str().unwrap());
+            if entry.file_type().unwrap().is_dir() {
+                files_below(&entry.path(), &name, found);
+            } else {
+                found.push(name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_of_the_page_is_in_the_program() {
+        let mut found = Vec::new();
+        files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin/page"), "", &mut found);
+        for name in found {
+            let path = if name == "/index.html" { "/" } else { &name };
+            let file = FILES.iter().find(|file| file.path == path).unwrap_or_else(|| panic!("{name} is missing"));
+            let expected = match name.rsplit('.').next().unwrap() {
+                "html" => HTML,
+                "css" => STYLE,
+                "js" => SCRIPT,
+                "svg" => PICTURE,
+                "txt" => TEXT,
+                other => panic!("{name}: what type is .{other}?"),
+            };
+            assert_eq!(file.content_type, expected, "{name}");
+        }
     }
 }

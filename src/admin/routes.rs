@@ -16,6 +16,7 @@ use crate::config::edit::EndpointChange;
 use crate::wire::event::Event;
 use crate::wire::logs::LogPage;
 use crate::wire::record::RequestRecord;
+use crate::wire::session::SessionView;
 use crate::wire::stats::StatsView;
 use crate::wire::status::{
     ChangeView, ConfigStanding, EndpointList, EndpointOrder, EndpointView, StatusView, TestView,
@@ -116,6 +117,8 @@ fn watching() -> Vec<Route> {
     vec![
         get("/api/status", "The running program on one screen.", status::status).json::<StatusView>(),
         get("/api/endpoints", "The endpoints, in the file's order.", status::list).json::<EndpointList>(),
+        get("/api/sessions/{id}", "What a session did since the program started.", status::session)
+            .json::<SessionView>(),
         get(
             "/api/events",
             "What happens, as it happens: `status` at the beginning and each second, everything else with an id, to \

@@ -6,13 +6,15 @@ use std::time::{Instant, SystemTime};
 use axum::extract;
 use http::StatusCode;
 
-use super::answer::Told;
+use super::answer::{Outcome, Refusal, Told};
+use super::input::Named;
 use super::state::{Shared, Standing, State};
 use crate::clock;
 use crate::domain::endpoint::{Auth, HttpVersion};
 use crate::domain::health;
 use crate::domain::pool::Slot;
 use crate::domain::secret::Secret;
+use crate::wire::session::SessionView;
 use crate::wire::status::{EndpointCounts, EndpointList, EndpointView, LogStanding, StatusView, Totals};
 
 /// Requests under way that are shown one by one.
@@ -31,6 +33,14 @@ pub async fn list(extract::State(admin): extract::State<Shared>) -> Told<Endpoin
     let revision = standing.shown.revision.clone();
     let window_s = standing.config.health.window.as_secs();
     Told(EndpointList { endpoints: endpoint_views(&admin, &standing), revision, window_s })
+}
+
+/// `GET /api/sessions/{id}`: from memory, so that it may be asked several times a second.
+pub async fn session(extract::State(admin): extract::State<Shared>, Named(id): Named) -> Outcome<Told<SessionView>> {
+    admin.parts.traffic.session(&id).map(Told).ok_or_else(|| {
+        Refusal::not_found("there is no session of that id")
+            .hint("it made no request since the proxy started, or was quiet for long")
+    })
 }
 
 /// `GET /readyz`: whether a client's request has somewhere to go.

@@ -1,50 +1,48 @@
-//! The names of the endpoints, for arguments that take one.
+//! Values that only the config, the log or a running proxy know, for the arguments that take one.
 
-use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::ffi::OsStr;
 
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
-use super::complete::{bare, words};
-use crate::config::{names, process_environment};
+use super::typed::Typed;
+use crate::wire::record::RequestRecord;
+use crate::wire::words::{NOTHING, day_and_clock, harmless, short_model};
 
-/// For an argument that takes an endpoint's name: those in the config that the line would use.
+/// Log ids that are offered; who wants an older one types its beginning from a search.
+const IDS: usize = 50;
+
+/// For an argument that takes an endpoint's name.
 pub(super) fn endpoint() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
-        let line = words(&std::env::args_os().collect::<Vec<_>>()).unwrap_or_default();
         let typed = typed.to_str().unwrap_or_default();
-        let known = names::of(config(&line).as_deref(), &process_environment);
         // A name with a dash in front would be read as a flag.
-        let fits = known.into_iter().filter(|(name, _)| name.starts_with(typed) && !name.starts_with('-'));
+        let known = Typed::now().endpoints().into_iter();
+        let fits = known.filter(|(name, _)| name.starts_with(typed) && !name.starts_with('-'));
         fits.map(|(name, url)| CompletionCandidate::new(name).help(url.map(Into::into))).collect()
     })
 }
 
 /// For an argument that takes the id of a logged request: the newest ones.
 pub(super) fn log_id() -> ArgValueCompleter {
-    ArgValueCompleter::new(|_: &OsStr| Vec::new())
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let typed = typed.to_str().unwrap_or_default();
+        let known = Typed::now().recent(IDS).into_iter();
+        let fits = known.filter(|record| record.id.starts_with(typed) && is_word(&record.id));
+        fits.map(|record| CompletionCandidate::new(&record.id).help(Some(in_short(&record).into()))).collect()
+    })
 }
 
-/// What `--config` says in a line; the shell has expanded nothing in it.
-fn config(line: &[OsString]) -> Option<PathBuf> {
-    let mut found = None;
-    let mut words = line.iter().skip(1).take_while(|word| *word != "--").filter_map(|word| word.to_str()).peekable();
-    while let Some(word) = words.next() {
-        let value = match word {
-            // Bash ends a word at `=`.
-            "-c" | "--config" => {
-                words.next_if_eq(&"=");
-                words.next()
-            }
-            _ => {
-                word.strip_prefix("--config=").or_else(|| word.strip_prefix("-c=")).or_else(|| word.strip_prefix("-c"))
-            }
-        };
-        found = value.or(found);
-    }
-    let path = bare(OsStr::new(found?));
-    let home = path.to_str().and_then(|path| path.strip_prefix("~/")).zip(process_environment("HOME"));
-    Some(home.map_or_else(|| PathBuf::from(&path), |(rest, home)| PathBuf::from(home).join(rest)))
+/// An upstream chooses the ids of its answers: what would be read as something else is not offered.
+fn is_word(id: &str) -> bool {
+    !id.starts_with('-') && !id.is_empty() && id.chars().all(|letter| !letter.is_control() && !letter.is_whitespace())
+}
+
+/// `14:02:07 200 mirror-1 sonnet-5`
+pub(super) fn in_short(record: &RequestRecord) -> String {
+    let endpoint = record.endpoint.as_deref().unwrap_or(NOTHING);
+    let model = record.model.as_deref().map_or(NOTHING, short_model);
+    let told = format!("{} {} {endpoint} {model}", day_and_clock(&record.time), record.status);
+    harmless(&told, false).into_owned()
 }
 
 #[cfg(test)]
@@ -52,22 +50,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lines_own_config_is_found() {
-        let of = |line: &str| config(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
-        for line in [
-            "p -c a.yaml check ",
-            "p -ca.yaml check ",
-            "p -c=a.yaml check ",
-            "p check --config=a.yaml ",
-            "p check --config = a.yaml ",
-            "p check  -c 'a.yaml'",
-        ] {
-            assert_eq!(of(line), Some("a.yaml".into()), "{line}");
+    fn an_id_that_would_be_read_as_something_else_is_not_offered() {
+        assert!(is_word("req_018f:x"));
+        for id in ["", "--json", "a b", "a\x1b[2J", "a\nb"] {
+            assert!(!is_word(id), "{id}");
         }
-        for line in ["p check ", "p check -c", "p run -- x -c a.yaml"] {
-            assert_eq!(of(line), None, "{line}");
-        }
-        let home = process_environment("HOME").unwrap();
-        assert_eq!(of("p -c ~/a.yaml check "), Some(PathBuf::from(home).join("a.yaml")));
+    }
+
+    #[test]
+    fn an_id_is_told_by_what_it_was() {
+        let record =
+            RequestRecord { model: Some("claude-opus-4-8\x1b".into()), status: 529, ..RequestRecord::default() };
+        let told = in_short(&record);
+        assert!(told.ends_with("529 - opus-4-8\\u{1b}"), "{told}");
     }
 }

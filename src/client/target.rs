@@ -2,6 +2,9 @@
 
 use crate::domain::secret::Secret;
 
+/// The token for an address that was named by hand.
+pub const TOKEN_VARIABLE: &str = "CLAUDE_PROXY_ADMIN_TOKEN";
+
 /// Where a running proxy listens for operators, and why we think so.
 #[derive(Clone, Debug)]
 pub struct Target {

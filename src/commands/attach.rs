@@ -1,18 +1,27 @@
 //! Which running proxy a command talks to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{CommandError, Exit};
 use crate::cli::AttachArgs;
-use crate::client::{AdminClient, ClientError, Target, bearer};
-use crate::config;
+use crate::client::{AdminClient, ClientError, TOKEN_VARIABLE, Target, bearer};
+use crate::config::{self, ConfigError, WebAdmin};
 use crate::domain::secret::Secret;
 
-/// The token for an address that was named by hand.
-const TOKEN_VARIABLE: &str = "CLAUDE_PROXY_ADMIN_TOKEN";
+/// Reads the `web_admin` section of the config.
+type Section = fn(Option<&Path>) -> Result<(WebAdmin, Option<PathBuf>), ConfigError>;
 
 /// The client for the address that `--admin` or the config names; nothing is sent yet.
 pub fn client(explicit: Option<&Path>, args: &AttachArgs) -> Result<AdminClient, CommandError> {
+    client_by(explicit, args, config::load_admin)
+}
+
+/// As [`client`], whatever is wrong with the other sections of the config.
+pub fn client_despite_faults(explicit: Option<&Path>, args: &AttachArgs) -> Result<AdminClient, CommandError> {
+    client_by(explicit, args, config::load_admin_alone)
+}
+
+fn client_by(explicit: Option<&Path>, args: &AttachArgs, section: Section) -> Result<AdminClient, CommandError> {
     let token = config::process_environment(TOKEN_VARIABLE).map(|token| token.trim().to_owned());
     let token = token.filter(|token| !token.is_empty()).map(Secret::new);
     if token.as_ref().is_some_and(|token| bearer(token).is_none()) {
@@ -21,7 +30,7 @@ pub fn client(explicit: Option<&Path>, args: &AttachArgs) -> Result<AdminClient,
     }
     let target = match &args.admin {
         Some(url) => named(explicit, url, token)?,
-        None => configured(explicit, token)?,
+        None => configured(section(explicit)?, token)?,
     };
     Ok(AdminClient::new(Target { start: start_command(explicit), ..target }))
 }
@@ -54,8 +63,7 @@ fn named(explicit: Option<&Path>, url: &str, token: Option<Secret>) -> Result<Ta
     Ok(target)
 }
 
-fn configured(explicit: Option<&Path>, token: Option<Secret>) -> Result<Target, CommandError> {
-    let (admin, file) = config::load_admin(explicit)?;
+fn configured((admin, file): (WebAdmin, Option<PathBuf>), token: Option<Secret>) -> Result<Target, CommandError> {
     let source = match &file {
         Some(file) => format!("web_admin in {}", file.display()),
         None => "the built-in default, since there is no config file".to_owned(),

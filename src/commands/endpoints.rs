@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 
 use super::{CommandError, Exit};
 use crate::cli::EndpointsCommand;
-use crate::config::diagnose::likeness;
+use crate::config::diagnose::{likeness, nearest};
 
 pub fn run(explicit: Option<&Path>, command: &EndpointsCommand) -> Result<Exit, CommandError> {
     match command {
@@ -30,16 +30,28 @@ fn runtime() -> Result<Runtime, CommandError> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-/// Names the endpoints that there are, the nearest one first.
+/// Names the one that was probably meant, and all that there are, the nearest one first.
 fn unknown(name: &str, known: &[String]) -> CommandError {
     let mut known: Vec<&str> = known.iter().map(String::as_str).collect();
     known.sort_by(|one, other| likeness(name, other).total_cmp(&likeness(name, one)));
-    CommandError::usage(format!("there is no endpoint \"{name}\""), format!("there is {}", known.join(", ")))
+    let hint = match (nearest(name, &known), known.as_slice()) {
+        (_, []) => "the config has none; `claude-proxy endpoints add` adds one".to_owned(),
+        (Some(meant), [_]) => format!("did you mean \"{meant}\"?"),
+        (Some(meant), all) => format!("did you mean \"{meant}\"? there are {}", all.join(", ")),
+        (None, [only]) => format!("there is only {only}"),
+        (None, all) => format!("there are {}", all.join(", ")),
+    };
+    CommandError::usage(format!("there is no endpoint \"{}\"", harmless(name)), harmless(&hint))
 }
 
 /// Nothing in it can drive a terminal: what a proxy tells may come from an upstream.
 fn harmless(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+/// The same for text of several lines.
+fn harmless_lines(text: &str) -> String {
+    text.split('\n').map(harmless).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -49,8 +61,16 @@ mod tests {
     #[test]
     fn the_nearest_name_comes_first() {
         let known = ["primary", "mirror-1", "kimi"].map(str::to_owned);
-        let error = unknown("miror", &known);
-        assert_eq!(error.hint(), Some("there is mirror-1, primary, kimi"));
-        assert_eq!(error.exit(), Exit::Usage);
+        for (name, known, hint) in [
+            ("miror-1", &known[..], "did you mean \"mirror-1\"? there are mirror-1, primary, kimi"),
+            ("x", &known, "there are"),
+            ("primery", &known[..1], "did you mean \"primary\"?"),
+            ("x", &known[..1], "there is only primary"),
+            ("x", &[], "endpoints add"),
+        ] {
+            let error = unknown(name, known);
+            assert!(error.hint().is_some_and(|told| told.contains(hint)), "{:?}", error.hint());
+            assert_eq!(error.exit(), Exit::Usage);
+        }
     }
 }

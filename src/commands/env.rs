@@ -1,6 +1,8 @@
 //! `env`: what Claude Code needs to talk to this proxy. The one place where our own token is printed, because that
 //! is what was asked for.
 
+pub mod clash;
+
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -20,7 +22,7 @@ pub fn run(explicit: Option<&Path>, args: &EnvArgs) -> Result<Exit, CommandError
             "note: no auth_token is configured: ANTHROPIC_AUTH_TOKEN is left out, and the client's own login stays in use",
         );
     }
-    if let Some(clash) = clash(&server) {
+    for clash in clash::all(&server, &variables) {
         note(&format!("note: {clash}"));
     }
     if args.json {
@@ -45,15 +47,6 @@ pub fn variables(server: &Server) -> Result<Variables, CommandError> {
         return Err(CommandError::failed("port_unknown", message, "give server.port a number, such as 8080"));
     }
     Ok(variables_in(server, &process_environment))
-}
-
-/// What Claude Code will find odd about them, if anything.
-pub fn clash(server: &Server) -> Option<&'static str> {
-    let other = process_environment("ANTHROPIC_API_KEY").filter(|key| !key.is_empty());
-    (server.auth_token.is_some() && other.is_some()).then_some(
-        "ANTHROPIC_API_KEY is set as well, so Claude Code sends both and may warn about it; the proxy looks for its own \
-         token in either, and only endpoints with auth_type: passthrough get the other one",
-    )
 }
 
 fn variables_in(server: &Server, env: &dyn Fn(&str) -> Option<String>) -> Variables {

@@ -83,22 +83,13 @@ fn page(command: &Command, root: &Command, names: &[&str]) -> io::Result<Vec<u8>
 fn examples(command: &Command) -> Roff {
     let mut section = Roff::new();
     let Some(text) = command.get_before_help().map(ToString::to_string) else { return section };
-    let mut lines = text.lines();
     section.control("SH", ["EXAMPLES"]);
-    if let Some(place) = lines.next().and_then(|heading| heading.strip_prefix("Examples, ")) {
-        section.text([roman(capitalized(place))]);
-    }
     section.control("PP", []).control("nf", []);
-    for line in lines {
-        section.text([roman(line.trim_start())]);
+    for line in text.lines().skip(1) {
+        section.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
     }
     section.control("fi", []);
     section
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// What stands at the end of the help, a section for each `Name: text`; the program's own belongs to every command.

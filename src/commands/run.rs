@@ -2,20 +2,19 @@
 //!
 //! The command takes this process's place: its exit code, signals and terminal are its own, with nobody in between.
 
+mod standing;
+
 use std::ffi::OsString;
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use super::{CommandError, Exit, attach, env, note};
+use super::env::{self, clash};
+use super::{CommandError, Exit, attach, note};
 use crate::cli::RunArgs;
-use crate::config::{Server, load_server};
-
-/// It is on this machine.
-const CONNECT_WITHIN: Duration = Duration::from_millis(300);
+use crate::config::load_server;
+use crate::wire::words::harmless;
 
 /// Returns only when the command cannot be started.
 pub fn run(explicit: Option<&Path>, args: &RunArgs) -> Result<Exit, CommandError> {
@@ -24,27 +23,29 @@ pub fn run(explicit: Option<&Path>, args: &RunArgs) -> Result<Exit, CommandError
     };
     let server = load_server(explicit)?;
     let variables = env::variables(&server)?;
-    if !is_there(&server) {
-        let start = attach::start_command(explicit);
-        note(&format!("warning: nothing listens on {}:{} yet: start it with `{start}`", server.host, server.port));
-    }
-    if let Some(clash) = env::clash(&server) {
+    let address = format!("{}:{}", env::reachable(&server.host), server.port);
+    standing::check(&address).map_err(|why| no_proxy(&address, &why, explicit))?;
+    for clash in clash::all(&server, &variables) {
         note(&format!("note: {clash}"));
     }
     let error = Command::new(program).args(arguments).envs(variables).exec();
     Err(not_started(program, &error))
 }
 
-/// Whether somebody takes connections in where the proxy would.
-fn is_there(server: &Server) -> bool {
-    let host = env::reachable(&server.host);
-    let addresses = format!("{host}:{}", server.port).to_socket_addrs();
-    addresses.into_iter().flatten().any(|address| TcpStream::connect_timeout(&address, CONNECT_WITHIN).is_ok())
+/// A client that was started all the same would try for minutes before it says as much.
+fn no_proxy(address: &str, why: &str, explicit: Option<&Path>) -> CommandError {
+    let start = attach::start_command(explicit);
+    CommandError::Other {
+        exit: Exit::NoProxy,
+        code: "no_proxy",
+        message: format!("no running claude-proxy at {address}: {why}; the command was not started"),
+        hint: Some(format!("start one with `{start}`; server.host and server.port of its config say where")),
+    }
 }
 
 /// The codes are those that shells use.
 fn not_started(program: &OsString, error: &io::Error) -> CommandError {
-    let shown = program.to_string_lossy();
+    let shown = harmless(&program.to_string_lossy(), false).into_owned();
     let (exit, code, why, hint) = match error.kind() {
         io::ErrorKind::NotFound if shown.contains('/') => {
             (Exit::NotFound, "command_not_found", "there is no such file", "check the path")

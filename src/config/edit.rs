@@ -201,9 +201,7 @@ pub fn create_with(path: &Path, endpoint: &EndpointChange, unset: Unset) -> Resu
 /// # Errors
 /// As [`EditError`] says.
 pub fn prepare_first(path: &Path, endpoint: &EndpointChange, unset: Unset) -> Result<Prepared, EditError> {
-    if std::fs::symlink_metadata(path).is_ok() {
-        return Err(EditError::Conflict);
-    }
+    store::is_free(path)?;
     let text = first::text(endpoint, first::PORTS, first::Token::None)?;
     finish(path, "", text, Some(0), unset)
 }
@@ -220,14 +218,21 @@ pub fn references(text: &str) -> Vec<(String, String)> {
     steps::endpoints(&root).iter().filter_map(reference).collect()
 }
 
-/// The names of the endpoints in a text, which need not be usable otherwise.
-pub fn names(text: &str) -> Vec<String> {
-    let root = tree::parse(text.trim_start_matches('\u{feff}')).unwrap_or(Node::Null);
+/// The names of the endpoints in a file, which need not be usable otherwise.
+///
+/// # Errors
+/// When it cannot be read, or is no YAML.
+pub fn names(path: &Path) -> Result<Vec<String>, ConfigError> {
+    let text = super::read(path)?;
+    let Ok(root) = tree::parse(text.trim_start_matches('\u{feff}')) else {
+        // The same reading once more, for the picture of what is wrong.
+        return judge::settings(&text, path, Unset::Accepted).map(|_| Vec::new());
+    };
     let name = |endpoint: &Node| match steps::get(endpoint, "name") {
         Some(Node::Text(name)) => Some(name.clone()),
         _ => None,
     };
-    steps::endpoints(&root).iter().filter_map(name).collect()
+    Ok(steps::endpoints(&root).iter().filter_map(name).collect())
 }
 
 /// The settings of a file, and the variables that it needs and this process does not have; a stopgap stands for those.
@@ -246,7 +251,11 @@ fn read(path: &Path, revision: Option<&str>) -> Result<String, EditError> {
     }
 }
 
-fn work_out(path: &Path, text: &str, edit: &Edit, unset: Unset) -> Result<Prepared, EditError> {
+/// As [`prepare`], on a text that was read already; `path` says where it is from.
+///
+/// # Errors
+/// As [`EditError`] says.
+pub fn work_out(path: &Path, text: &str, edit: &Edit, unset: Unset) -> Result<Prepared, EditError> {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mark = &text[..text.len() - body.len()];
     let root = if body.len() > LARGEST { None } else { tree::parse(body).ok() };

@@ -264,7 +264,7 @@ mod tests {
             ("# auth_value: hunter2", ""),
             ("  \"auth_value\":hunter2", "  \"auth_value\":***"),
             ("{auth_value: it's hunter2, port: 1}", "{auth_value: ***, port: 1}"),
-            (r#"{name: "*\\", auth_value: "hunter2{"}"#, r#"{name: ***, auth_value: ***}"#),
+            (r#"{name: "*\\", auth_value: "hunter2{"}"#, r"{name: ***, auth_value: ***}"),
             (r#"{auth_value: "a\" b: hunter2", port: 1}"#, "{auth_value: ***, port: 1}"),
             (r"{name: 'a\', auth_value: 'it''s hunter2'}", "{name: ***, auth_value: ***}"),
         ] {

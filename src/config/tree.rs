@@ -113,6 +113,14 @@ impl Node {
         path
     }
 
+    /// Takes all other sections of the whole out of sight; what is left keeps its place.
+    pub fn keep_only(&mut self, section: &str) {
+        let Self::Map(entries) = self else { return };
+        for (_, value) in entries.iter_mut().filter(|(key, _)| key != section) {
+            *value = Self::Dropped;
+        }
+    }
+
     /// Takes the part at `indices` out of sight. False when that is the whole.
     pub fn drop_at(&mut self, indices: &[usize]) -> bool {
         let Some((first, rest)) = indices.split_first() else { return false };

@@ -60,14 +60,14 @@ impl Follow {
             }
             // One that was cut and written anew is another one, though it begins alike.
             let done = if done > source.size { 0 } else { done };
-            let done = self.read_on(&source, done, each)?;
+            let done = Self::read_on(&source, done, each)?;
             self.read.insert(source.mark, done);
             self.since = self.since.max(source.date);
         }
         Ok(())
     }
 
-    fn read_on(&self, source: &Source, done: u64, each: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<u64> {
+    fn read_on(source: &Source, done: u64, each: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<u64> {
         let Some(mut file) = source.open()? else { return Ok(done) };
         let mut done = done;
         let mut blocks = Forwards::new(&mut file, done, source.size);

@@ -154,10 +154,11 @@ impl Index {
     /// Opens or makes the index of a directory. One that is broken is made anew.
     pub(super) fn open(directory: &Path) -> Indexed<Self> {
         let path = directory.join(NAME);
+        let before = identity(&path);
         match Self::open_as_it_is(&path) {
             Err(error) if is_broken(&error) => {
                 tracing::info!(index = %path.display(), %error, "the index of the request log is made anew");
-                remove(&path);
+                remove(&path, before);
                 Self::open_as_it_is(&path)
             }
             opened => opened,
@@ -183,9 +184,9 @@ impl Index {
     }
 
     pub(super) fn remove(self) {
-        let path = self.path.clone();
+        let (path, opened) = (self.path.clone(), self.opened);
         drop(self);
-        remove(&path);
+        remove(&path, opened);
     }
 
     /// What is known of `source`, whose bytes `file` has; nothing when the file is not what was indexed.
@@ -355,8 +356,13 @@ fn tail(file: &mut File, end: u64) -> io::Result<u64> {
     Ok(source::hash(&bytes))
 }
 
-/// 0600; the files that `SQLite` puts beside it get the same mode.
+/// 0600; the files that `SQLite` puts beside it get the same mode. Only for the owner of the folder: what a superuser who
+/// reads the log left there would be closed to the proxy.
 fn make_private(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    if !path.exists() && !is_own(path.parent().unwrap_or(path))? {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -367,9 +373,19 @@ fn make_private(path: &Path) -> io::Result<()> {
     }
 }
 
-/// One that is there only in part would be broken as well, so the whole of it goes.
-fn remove(path: &Path) {
-    for end in ["", "-wal", "-shm", "-journal"] {
+#[cfg(unix)]
+fn is_own(folder: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(std::fs::metadata(folder)?.uid() == rustix::process::geteuid().as_raw())
+}
+
+/// One that is there only in part would be broken as well, so the whole of it goes; but not the one that another process
+/// has made in its place by now.
+fn remove(path: &Path, broken: Option<Identity>) {
+    if broken.is_some() && identity(path) != broken {
+        return;
+    }
+    for end in ["-wal", "-shm", "-journal", ""] {
         let mut name = path.as_os_str().to_owned();
         name.push(end);
         let _ = std::fs::remove_file(name);

@@ -259,4 +259,6 @@ fn scan_for(
 }
 
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::message::{Answer, Ask};
 use super::model::opened::Opened;
-use crate::client::{AdminClient, ClientError};
+use crate::client::{AdminClient, ClientError, encoded};
 use crate::wire::record::RequestRecord;
 use crate::wire::status::{ChangeView, EndpointOrder};
 
@@ -60,7 +60,7 @@ async fn changed(client: &AdminClient, ask: &Ask) -> Result<Option<Box<ChangeVie
     let answer: Value = match ask {
         Ask::Enable { name, on } => post(client, name, if *on { "enable" } else { "disable" }).await?,
         Ask::Reset(name) => post(client, name, "reset").await?,
-        Ask::Order(names) => {
+        Ask::Order { names, .. } => {
             let order = EndpointOrder { names: names.clone(), revision: None };
             client.call(Method::POST, "/api/endpoints/order", Some(&order)).await.map_err(|error| told(&error))?
         }
@@ -83,30 +83,5 @@ fn told(error: &ClientError) -> String {
     match error.hint() {
         Some(hint) => format!("{error} · {hint}"),
         None => error.to_string(),
-    }
-}
-
-/// As one part of a path or a query.
-fn encoded(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            shown.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(shown, "%{byte:02X}");
-        }
-    }
-    shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_filters_pass_through_an_address_unchanged() {
-        assert_eq!(encoded("mirror-1"), "mirror-1");
-        assert_eq!(encoded("a b/修?&=%"), "a%20b%2F%E4%BF%AE%3F%26%3D%25");
     }
 }

@@ -10,14 +10,40 @@ use base64::engine::general_purpose::STANDARD;
 /// Terminals drop sequences that are longer.
 const LONGEST: usize = 74_000;
 
+/// What stands between us and the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Between {
+    Nothing,
+    Tmux,
+    /// It passes nothing on.
+    Screen,
+}
+
+impl Between {
+    /// `set`: whether the environment has a variable of that name.
+    pub(super) fn detect(set: impl Fn(&str) -> bool) -> Self {
+        match (set("TMUX"), set("STY")) {
+            (true, _) => Self::Tmux,
+            (false, true) => Self::Screen,
+            (false, false) => Self::Nothing,
+        }
+    }
+}
+
 /// Whether the terminal of this name can be trusted to take `text`.
-pub(super) fn takes(term: &str, text: &str) -> bool {
-    text.len() <= LONGEST && !matches!(term, "linux" | "dumb" | "vt100" | "vt220")
+pub(super) fn takes(term: &str, between: Between, text: &str) -> bool {
+    let known = !matches!(term, "linux" | "dumb" | "vt100" | "vt220");
+    text.len() <= LONGEST && known && between != Between::Screen
 }
 
 /// Asks the terminal to put `text` into the clipboard. Whether it does it does not say.
-pub(super) fn send(out: &mut impl Write, text: &str) -> io::Result<()> {
-    write!(out, "\x1b]52;c;{}\x07", STANDARD.encode(text))?;
+pub(super) fn send(out: &mut impl Write, between: Between, text: &str) -> io::Result<()> {
+    let text = STANDARD.encode(text);
+    write!(out, "\x1b]52;c;{text}\x07")?;
+    if between == Between::Tmux {
+        // Tmux takes the first one where set-clipboard is on, and passes this one on where allow-passthrough is.
+        write!(out, "\x1bPtmux;\x1b\x1b]52;c;{text}\x07\x1b\\")?;
+    }
     out.flush()
 }
 
@@ -50,13 +76,19 @@ mod tests {
     #[test]
     fn the_terminal_is_sent_what_it_puts_into_the_clipboard() {
         let mut out = Vec::new();
-        send(&mut out, "req_1").unwrap();
+        send(&mut out, Between::Nothing, "req_1").unwrap();
         assert_eq!(out, b"\x1b]52;c;cmVxXzE=\x07");
+        out.clear();
+        send(&mut out, Between::Tmux, "req_1").unwrap();
+        assert_eq!(out, b"\x1b]52;c;cmVxXzE=\x07\x1bPtmux;\x1b\x1b]52;c;cmVxXzE=\x07\x1b\\");
     }
 
     #[test]
     fn what_a_terminal_cannot_take_goes_to_a_file() {
-        assert!(takes("xterm-256color", "x") && !takes("linux", "x") && !takes("xterm", &"x".repeat(LONGEST + 1)));
+        let nothing = Between::Nothing;
+        assert!(takes("xterm-256color", nothing, "x") && takes("tmux-256color", Between::Tmux, "x"));
+        assert!(!takes("linux", nothing, "x") && !takes("xterm", nothing, &"x".repeat(LONGEST + 1)));
+        assert!(!takes("screen", Between::detect(|name| name == "STY"), "x"));
         let folder = tempfile::tempdir().unwrap();
         let first = save(folder.path(), "r.json", "{}").unwrap();
         let second = save(folder.path(), "r.json", "[]").unwrap();

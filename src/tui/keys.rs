@@ -210,7 +210,7 @@ pub const TABLE: &[Binding] = &[
     bind(C::Endpoints, &[key('R')], A::Reset, "forget its failures: it counts as up again", "reset", 8),
     bind(C::Endpoints, &[key('s')], A::Sort, "sort by priority, name, state, p95 or failures", "sort", 9),
     quiet(C::Endpoints, &[key('D')], A::Delete, "delete it from the config; asks first"),
-    bind(C::Requests, &[ENTER], A::Open, "open the request", "open", 2),
+    bind(C::Requests, &[ENTER], A::Open, "open the request; on a change, go to its endpoint", "open", 2),
     bind(C::Requests, &[key('/')], A::Filter, "show only what fits: status>=400 endpoint:kimi ttft>5s", "filter", 3),
     bind(
         C::Requests,
@@ -265,7 +265,7 @@ pub const TABLE: &[Binding] = &[
     bind(C::Anywhere, &[key('z')], A::Zoom, "give the pane the whole screen; again: back", "zoom", 9),
     bind(C::Anywhere, &[key('T')], A::Theme, "next theme: auto, dark, light, high-contrast, mono", "theme", 10),
     bind(C::Anywhere, &[key('M')], A::Mouse, "let go of the mouse, to select text; again: take it", "mouse", 11),
-    quiet(C::Anywhere, &[key('r')], A::Range, "charts over 1 h, 6 h, 24 h or 7 days (wide screens)"),
+    quiet(C::Anywhere, &[key('r')], A::Range, "charts over 15 min, 1 h, 6 h, 24 h or 7 days (wide screens)"),
     quiet(C::Anywhere, &[key('u')], A::Undo, "take back the last change"),
     quiet(C::Anywhere, &[key('!')], A::GoToAlert, "go to what the ! line tells of"),
     quiet(C::Anywhere, &[key('x')], A::Dismiss, "dismiss the ! line"),

@@ -105,8 +105,11 @@ pub enum Ask {
     },
     Test(String),
     Reset(String),
-    /// All names in their new order.
-    Order(Vec<String>),
+    /// All names in their new order, and as they were.
+    Order {
+        names: Vec<String>,
+        before: Vec<String>,
+    },
     Delete(String),
 }
 

@@ -41,7 +41,8 @@ use crate::wire::status::StatusView;
 /// What is held back while the screen is frozen; older requests would have left the log anyway.
 const MOST_BEHIND: usize = log::MOST;
 /// The stretches that the charts may show.
-pub const RANGES: [(&str, u64); 4] = [("1h", 3600), ("6h", 6 * 3600), ("24h", 24 * 3600), ("7d", 7 * 24 * 3600)];
+pub const RANGES: [(&str, u64); 5] =
+    [("15m", 900), ("1h", 3600), ("6h", 6 * 3600), ("24h", 24 * 3600), ("7d", 7 * 24 * 3600)];
 
 /// What the user set, and where the dashboard attaches.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +50,8 @@ pub struct Options {
     /// `127.0.0.1:8081`, and why we think so.
     pub address: String,
     pub source: String,
+    /// The command that starts a proxy there.
+    pub start: String,
     pub read_only: bool,
     pub theme: Choice,
     pub ascii: bool,
@@ -154,6 +157,14 @@ impl Model {
         self.frozen.as_ref().map_or(self.now, |frozen| frozen.since)
     }
 
+    /// The moment up to which what is shown is known: ages of requests do not grow while the proxy is gone.
+    pub fn known_at(&self) -> Now {
+        match self.link {
+            Link::Lost(since, _) => Now { at: self.gone_since.unwrap_or(since), ..self.now() },
+            Link::Connecting | Link::Attached => self.now(),
+        }
+    }
+
     /// The moment itself: notices pass even while all else stands still.
     pub fn clock(&self) -> Now {
         self.now
@@ -214,6 +225,9 @@ impl Model {
 
     /// Where keys work in the pane that has the focus, whatever lies over it.
     pub fn contexts_of_pane(&self) -> Vec<Context> {
+        if !self.ever_attached {
+            return vec![Context::Anywhere, Context::Always];
+        }
         let place: &[Context] = match self.focus {
             Pane::Endpoints => &[Context::Endpoints],
             Pane::Requests => &[Context::Requests],

@@ -5,7 +5,7 @@ use std::io;
 use tokio::sync::{mpsc, watch};
 
 use super::calls;
-use super::clipboard;
+use super::clipboard::{self, Between};
 use super::message::{Answer, Effect, Message};
 use super::model::curl;
 use super::terminal::Guard;
@@ -18,6 +18,9 @@ pub(crate) trait Outside {
 
     /// Stops the program until it is to go on.
     fn suspend(&mut self) -> impl Future<Output = io::Result<()>>;
+
+    /// Whether a picture may be drawn: not once a panic gave the terminal back.
+    fn has_terminal(&self) -> bool;
 
     /// The terminal is ours, whatever happened to it meanwhile.
     fn take_again(&mut self) -> io::Result<()>;
@@ -82,6 +85,10 @@ impl Outside for Real {
         self.guard.suspend().await
     }
 
+    fn has_terminal(&self) -> bool {
+        Guard::is_taken()
+    }
+
     fn take_again(&mut self) -> io::Result<()> {
         self.guard.enter()
     }
@@ -105,9 +112,11 @@ async fn copy_record(
 /// To the clipboard, or where that cannot be, to a file; what to tell about it.
 fn copy(what: &str, name: &str, extension: &str, text: &str, to_file: bool) -> Result<String, String> {
     let set = |name: &str| std::env::var(name).unwrap_or_default();
-    if !to_file && clipboard::takes(&set("TERM"), text) {
-        clipboard::send(&mut io::stdout(), text).map_err(|error| format!("the terminal took nothing: {error}"))?;
-        let tmux = if set("TMUX").is_empty() { "" } else { "; in tmux this needs `set -g set-clipboard on`" };
+    let between = Between::detect(|name| !set(name).is_empty());
+    if !to_file && clipboard::takes(&set("TERM"), between, text) {
+        clipboard::send(&mut io::stdout(), between, text)
+            .map_err(|error| format!("the terminal took nothing: {error}"))?;
+        let tmux = if between == Between::Tmux { "; in tmux this needs `set -g set-clipboard on`" } else { "" };
         return Ok(format!("copied {what} by way of the terminal{tmux}"));
     }
     let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).take(80).collect();

@@ -56,7 +56,7 @@ impl Layout {
 }
 
 /// Draws everything; says where.
-pub fn draw(frame: &mut Frame<'_>, model: &Model) -> Areas {
+pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) -> Areas {
     let area = frame.area();
     paint(frame.buffer_mut(), area, model)
 }

@@ -56,6 +56,11 @@ impl Filter {
         Parser::new(text, now).filter().map(|expr| Self { expr })
     }
 
+    /// Only what has `text` in a field of texts; `None` when it is too long to look for.
+    pub fn contains(field: fields::Field, text: &str) -> Option<Self> {
+        Some(Self { expr: Expr::Term(field, term::Test::Has(Needle::new(text)?)) })
+    }
+
     /// Whether it lets everything through.
     pub fn is_empty(&self) -> bool {
         matches!(&self.expr, Expr::And(parts) if parts.is_empty())

@@ -3,8 +3,17 @@
 /// `None` when it is no JSON.
 pub fn json(text: &str) -> Option<String> {
     serde_json::from_str::<serde::de::IgnoredAny>(text).ok()?;
+    Some(laid_out(text))
+}
+
+/// The beginning of a JSON object or array, such as a log keeps of a long body; `None` when it begins like neither.
+pub fn json_beginning(text: &str) -> Option<String> {
+    text.trim_start().starts_with(['{', '[']).then(|| laid_out(text))
+}
+
+fn laid_out(text: &str) -> String {
     let mut laid_out = String::with_capacity(text.len() * 5 / 4);
-    let mut depth = 0;
+    let mut depth = 0usize;
     let mut rest = text.trim();
     while let Some(first) = rest.chars().next() {
         let length = match first {
@@ -25,7 +34,7 @@ pub fn json(text: &str) -> Option<String> {
                 new_line(&mut laid_out, depth);
             }
             '}' | ']' => {
-                depth -= 1;
+                depth = depth.saturating_sub(1);
                 new_line(&mut laid_out, depth);
                 laid_out.push_str(token);
             }
@@ -37,7 +46,7 @@ pub fn json(text: &str) -> Option<String> {
             _ => laid_out.push_str(token),
         }
     }
-    Some(laid_out)
+    laid_out
 }
 
 fn new_line(text: &mut String, depth: usize) {
@@ -45,7 +54,7 @@ fn new_line(text: &mut String, depth: usize) {
     text.extend(std::iter::repeat_n("  ", depth));
 }
 
-/// Of a string with its quotes, at the beginning of right JSON.
+/// Of a string with its quotes; one without an end goes on to the end of the text.
 fn string_length(json: &str) -> usize {
     let mut escaped = false;
     let end = json.bytes().skip(1).position(|byte| {
@@ -72,7 +81,22 @@ mod tests {
         assert!(json("{\"a\":").is_none() && json("").is_none() && json("hello").is_none());
     }
 
+    #[test]
+    fn a_beginning_is_laid_out_as_far_as_it_goes() {
+        assert_eq!(json_beginning(r#" {"a":[1,"x y"#).unwrap(), "{\n  \"a\": [\n    1,\n    \"x y");
+        assert_eq!(json_beginning("{").unwrap(), "{\n  ");
+        assert_eq!(json_beginning("]}"), None);
+        assert_eq!(json_beginning("[]}}],").unwrap().matches('}').count(), 2, "nonsense is no panic");
+    }
+
     proptest! {
+        #[test]
+        fn no_beginning_loses_a_letter(text in "[\\[{][\\[\\]{},:\"\\\\a修]{0,30}") {
+            let laid_out = json_beginning(&text).unwrap();
+            let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+            prop_assert_eq!(letters(&laid_out), letters(&text));
+        }
+
         #[test]
         fn the_value_is_the_same(strings in proptest::collection::vec(any::<String>(), 0..5)) {
             let value = serde_json::json!({ "a": strings, "b": { "c": [1, -2.5e3, false] } });

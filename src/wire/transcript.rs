@@ -68,6 +68,19 @@ impl Transcript {
         transcript
     }
 
+    /// Of an answer that came as one JSON message; `None` when it is none.
+    pub fn of_message(body: &str) -> Option<Self> {
+        let message: Value = serde_json::from_str(body).ok()?;
+        let blocks = message["content"].as_array().filter(|_| message["type"] == "message")?;
+        Some(Self {
+            blocks: blocks.iter().map(block).collect(),
+            stop_reason: message["stop_reason"].as_str().map(ToOwned::to_owned),
+            usage: usage(&message["usage"]),
+            finished: true,
+            ..Self::default()
+        })
+    }
+
     fn take(&mut self, data: &Value) {
         let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
         match data["type"].as_str() {
@@ -77,10 +90,12 @@ impl Transcript {
             }
             Some("message_start") => self.usage.update(usage(&data["message"]["usage"])),
             Some("content_block_start") => {
-                let block = &data["content_block"];
-                let start = ["text", "thinking"].into_iter().find_map(|key| block[key].as_str()).unwrap_or_default();
-                let (kind, name) = (text(&block["type"]).unwrap_or_default(), text(&block["name"]));
-                self.blocks.push(Block { kind, name, text: start.to_owned() });
+                let mut block = block(&data["content_block"]);
+                // Its input is to come in pieces; what stands here is an empty one.
+                if block.text == "{}" {
+                    block.text.clear();
+                }
+                self.blocks.push(block);
             }
             Some("content_block_delta") => self.add(data),
             Some("message_delta") => {
@@ -105,6 +120,16 @@ impl Transcript {
         let delta = &data["delta"];
         let more = ["text", "thinking", "partial_json"].into_iter().find_map(|key| delta[key].as_str());
         block.text.push_str(more.unwrap_or_default());
+    }
+}
+
+fn block(block: &Value) -> Block {
+    let text = |key: &str| block[key].as_str().map(ToOwned::to_owned);
+    let input = || block.get("input").map(Value::to_string);
+    Block {
+        kind: text("type").unwrap_or_default(),
+        name: text("name"),
+        text: text("text").or_else(|| text("thinking")).or_else(input).unwrap_or_default(),
     }
 }
 
@@ -152,6 +177,19 @@ mod tests {
             (transcript.usage.input, transcript.usage.output, transcript.usage.cache_read),
             (Some(12), Some(7), Some(3))
         );
+    }
+
+    #[test]
+    fn a_message_in_one_piece_has_the_same_blocks() {
+        let body = r#"{"type":"message","content":[{"type":"thinking","thinking":"hm"},{"type":"text","text":"修"},
+            {"type":"tool_use","name":"Read","input":{"a":1}}],"stop_reason":"tool_use","usage":{"output_tokens":7}}"#;
+        let transcript = Transcript::of_message(body).unwrap();
+        let texts: Vec<_> = transcript.blocks.iter().map(|block| (block.kind.as_str(), block.text.as_str())).collect();
+        assert_eq!(texts, [("thinking", "hm"), ("text", "修"), ("tool_use", "{\"a\":1}")]);
+        assert_eq!((transcript.usage.output, transcript.finished), (Some(7), true));
+        for other in ["", "[]", r#"{"type":"error"}"#, r#"{"type":"message"}"#] {
+            assert_eq!(Transcript::of_message(other), None);
+        }
     }
 
     #[test]

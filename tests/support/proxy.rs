@@ -156,9 +156,18 @@ impl Proxy {
         Self::run(shell, folder, &[]).await
     }
 
-    async fn run(mut program: Command, folder: TempDir, environment: &[(&str, &str)]) -> Self {
+    /// In an empty folder, with what is built in: it listens at the usual ports.
+    pub async fn start_without_config() -> Self {
+        Self::run_with(Command::new(env!("CARGO_BIN_EXE_claude-proxy")), TempDir::new().unwrap(), &[], &["serve"]).await
+    }
+
+    async fn run(program: Command, folder: TempDir, environment: &[(&str, &str)]) -> Self {
+        Self::run_with(program, folder, environment, &["--config", "config.yaml", "serve"]).await
+    }
+
+    async fn run_with(mut program: Command, folder: TempDir, environment: &[(&str, &str)], args: &[&str]) -> Self {
         let mut child = program
-            .args(["--config", "config.yaml", "serve"])
+            .args(args)
             .current_dir(folder.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

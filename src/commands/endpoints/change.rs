@@ -10,7 +10,7 @@ use super::super::init::ask;
 use super::super::{CommandError, Exit, note, print, print_json};
 use super::list::{names, view_of};
 use super::route::{self, Route, path_of};
-use super::{keys, runtime, unknown};
+use super::{harmless, harmless_lines, keys, runtime, unknown};
 use crate::cli::{AttachArgs, ChangeArgs, EndpointAddArgs, EndpointEditArgs, EndpointNames, EndpointRemoveArgs};
 use crate::client::AdminClient;
 use crate::config::edit::{self, Edit, EditError, EndpointChange, Prepared, Unset};
@@ -52,7 +52,7 @@ pub(super) fn switch(explicit: Option<&Path>, args: &EndpointNames, enabled: boo
         let change = EndpointChange { enabled: Some(enabled), ..EndpointChange::default() };
         Wish { edit: Edit::Change { name: name.clone(), change }, done: format!("{name} is {word}") }
     };
-    let manner = Manner { explicit, attach: &args.attach, dry_run: false, json: args.json };
+    let manner = Manner { explicit, attach: &args.attach, dry_run: args.dry_run, json: args.json };
     manner.fulfil(args.names.iter().map(wish).collect())
 }
 
@@ -105,6 +105,9 @@ pub(super) fn remove(explicit: Option<&Path>, args: &EndpointRemoveArgs) -> Resu
 impl Manner<'_> {
     async fn known(&self, name: &str) -> Result<(), CommandError> {
         let route = route::find(self.explicit, self.attach, false).await?;
+        if matches!(route, Route::NoFile { .. }) {
+            return Err(no_file());
+        }
         let names = names(&route).await?;
         if names.iter().any(|known| known == name) { Ok(()) } else { Err(unknown(name, &names)) }
     }
@@ -117,6 +120,9 @@ impl Manner<'_> {
         let creating = matches!(wishes.as_slice(), [Wish { edit: Edit::Add(_), .. }]);
         let route = route::find(self.explicit, self.attach, creating).await?;
         let known = names(&route).await?;
+        if matches!(route, Route::NoFile { .. }) && !creating {
+            return Err(no_file());
+        }
         // All names are looked at before the first change.
         for wish in &wishes {
             if let Edit::Change { name, .. } | Edit::Remove { name } = &wish.edit
@@ -146,10 +152,7 @@ impl Manner<'_> {
             Route::File { path, .. } => in_the_file(path, &wish.edit, self.dry_run),
             Route::NoFile { path, .. } => match &wish.edit {
                 Edit::Add(endpoint) => in_a_first_file(path, endpoint, self.dry_run),
-                _ => {
-                    let message = "there is no config file, so everything goes to the built-in endpoint";
-                    Err(CommandError::usage(message, "`claude-proxy init` or `endpoints add` writes a first file"))
-                }
+                _ => Err(no_file()),
             },
         }
     }
@@ -157,13 +160,13 @@ impl Manner<'_> {
     fn tell(&self, route: &Route, wish: &Wish, view: &ChangeView) -> Result<(), CommandError> {
         if self.dry_run {
             if view.diff.is_empty() {
-                note(&format!("nothing would change in {}", view.file));
+                note(&format!("nothing would change in {}", harmless(&view.file)));
                 return Ok(());
             }
-            note(&format!("this would change in {}:", view.file));
-            return print(&view.diff);
+            note(&format!("this would change in {}:", harmless(&view.file)));
+            return print(&harmless_lines(&view.diff));
         }
-        let (file, done) = (&view.file, &wish.done);
+        let (file, done) = (harmless(&view.file), &wish.done);
         if view.diff.is_empty() {
             note(&format!("nothing to change: {file} says so already"));
             return Ok(());
@@ -174,10 +177,15 @@ impl Manner<'_> {
             Route::NoFile { why, .. } => format!("{done}: {why}, so {file} was written, a first one"),
         });
         for change in &view.restart_needed {
-            note(&format!("warning: {change} needs a restart to take effect"));
+            note(&format!("warning: {} needs a restart to take effect", harmless(change)));
         }
         Ok(())
     }
+}
+
+fn no_file() -> CommandError {
+    let message = "there is no config file, so everything goes to the built-in endpoint";
+    CommandError::usage(message, "`claude-proxy init` or `endpoints add` writes a first file")
 }
 
 async fn in_the_proxy(client: &AdminClient, edit: &Edit, dry_run: bool) -> Result<ChangeView, CommandError> {

@@ -40,7 +40,7 @@ fn word(auth_type: InitAuth) -> &'static str {
     }
 }
 
-/// The key from stdin: typed unseen on a terminal, else all that comes. A `$` in it stands for itself.
+/// The key itself from stdin: typed unseen on a terminal, else all that comes. A `$` in it stands for itself.
 fn read_key() -> Result<String, CommandError> {
     let text = if io::stdin().is_terminal() {
         ask::ask_hidden("Its key", "")?
@@ -53,7 +53,7 @@ fn read_key() -> Result<String, CommandError> {
     };
     match text.trim_end_matches(['\n', '\r']) {
         "" => Err(CommandError::usage("stdin holds no key", "pipe the key into the command, or name it: --auth-value")),
-        key => Ok(key.to_owned()),
+        key => Ok(key.replace('$', "$$")),
     }
 }
 

@@ -63,12 +63,10 @@ async fn of(route: &Route) -> Result<EndpointList, CommandError> {
 pub(super) async fn names(route: &Route) -> Result<Vec<String>, CommandError> {
     match route {
         // What is about to be changed may be what is wrong with it, so it need not be usable.
-        Route::File { path, .. } => match std::fs::read_to_string(path) {
-            Ok(text) => Ok(edit::names(&text)),
-            Err(_) => Ok(Vec::new()),
-        },
-        Route::NoFile { .. } => Ok(Vec::new()),
-        Route::Proxy(_) => Ok(of(route).await?.endpoints.into_iter().map(|endpoint| endpoint.name).collect()),
+        Route::File { path, .. } => Ok(edit::names(path)?),
+        Route::NoFile { .. } | Route::Proxy(_) => {
+            Ok(of(route).await?.endpoints.into_iter().map(|endpoint| endpoint.name).collect())
+        }
     }
 }
 

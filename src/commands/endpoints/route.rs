@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::{CommandError, Exit, attach, init};
+use super::harmless_lines;
 use crate::cli::AttachArgs;
 use crate::client::{AdminClient, ClientError};
 use crate::config::{self, locate, process_environment};
@@ -32,14 +33,19 @@ pub(super) async fn find(explicit: Option<&Path>, attach: &AttachArgs, creating:
         return Ok(Route::NoFile { path: absolute(&first), why: "there is no config file yet".to_owned() });
     }
     let file = config::locate(explicit, &process_environment)?.file.map(|file| absolute(&file));
+    if let Some(file) = file.as_ref().filter(|file| std::fs::metadata(file).is_ok_and(|data| !data.is_file())) {
+        let message = format!("{} is no regular file, so no endpoint in it can be changed", file.display());
+        return Err(CommandError::usage(message, "name the file itself: --config FILE"));
+    }
     let alone = |why: String| match file.clone() {
         Some(path) => Route::File { path, why },
         None => Route::NoFile { path: absolute(&first), why },
     };
-    let client = match attach::client(explicit, attach) {
+    // What is wrong with an endpoint in the file is no obstacle: it may be what is about to be changed.
+    let client = match attach::client_despite_faults(explicit, attach) {
         Ok(client) => client,
-        Err(error) if error.exit() == Exit::NoProxy => {
-            return Ok(alone("web_admin.enabled is false, so no running proxy can be asked".to_owned()));
+        Err(error @ (CommandError::Config(_) | CommandError::Other { exit: Exit::NoProxy, .. })) => {
+            return Ok(alone(format!("no running proxy can be asked ({})", error.message())));
         }
         Err(error) => return Err(error),
     };
@@ -90,7 +96,8 @@ pub(super) fn refused(error: ClientError) -> CommandError {
         _ => "refused",
     };
     let exit = if asked_wrongly || code == "config" { Exit::Usage } else { Exit::Failed };
-    CommandError::Other { exit, code, message: problem.message.clone(), hint: problem.hint.clone() }
+    let hint = problem.hint.as_deref().map(harmless_lines);
+    CommandError::Other { exit, code, message: harmless_lines(&problem.message), hint }
 }
 
 /// A name as one part of a path.

@@ -12,7 +12,9 @@ use crate::wire::words::{harmless, seconds, tokens};
 pub(super) const OFF: &str = "\x1b[2mclaude-proxy off\x1b[0m";
 pub(super) const SLOW: &str = "\x1b[33mclaude-proxy busy\x1b[0m";
 pub(super) const REFUSED: &str = "\x1b[31mclaude-proxy wants a token\x1b[0m";
-pub(super) const BAD_CONFIG: &str = "\x1b[31mclaude-proxy cannot read its config\x1b[0m";
+pub(super) const BAD_CONFIG: &str = "\x1b[31mclaude-proxy: bad settings, see `claude-proxy status`\x1b[0m";
+pub(super) const WRONG_ARGUMENTS: &str =
+    "\x1b[31mclaude-proxy: wrong arguments, see `claude-proxy statusline --help`\x1b[0m";
 
 const DIM: Style = Style::new().dimmed();
 

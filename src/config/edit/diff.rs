@@ -21,6 +21,7 @@ enum Kind {
 pub(super) fn unified(file: &str, old: &str, new: &str) -> String {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let script = script(&old, &new);
+    let shown = all_shown(&script, &covered(&old), &covered(&new));
     let mut out = String::new();
     for hunk in hunks(&script) {
         if out.is_empty() {
@@ -32,16 +33,62 @@ pub(super) fn unified(file: &str, old: &str, new: &str) -> String {
         let (gone, came) = (within(Kind::New), within(Kind::Gone));
         let (from, to) = (before(Kind::New) + usize::from(gone > 0), before(Kind::Gone) + usize::from(came > 0));
         let _ = writeln!(out, "@@ -{from},{gone} +{to},{came} @@");
-        for (kind, line) in &script[hunk] {
+        for ((kind, _), line) in script[hunk.clone()].iter().zip(&shown[hunk]) {
             let mark = match kind {
                 Kind::Same => ' ',
                 Kind::Gone => '-',
                 Kind::New => '+',
             };
-            let _ = writeln!(out, "{mark}{}", shown(line));
+            let _ = writeln!(out, "{mark}{line}");
         }
     }
     out
+}
+
+/// Each line as it may be shown. `old`, `new`: which lines of the texts are the inside of a credential.
+fn all_shown(script: &[(Kind, &str)], old: &[bool], new: &[bool]) -> Vec<String> {
+    let (mut old, mut new) = (old.iter(), new.iter());
+    let show = |(kind, line): &(Kind, &str)| {
+        let of_old = *kind != Kind::New && old.next() == Some(&true);
+        let of_new = *kind != Kind::Gone && new.next() == Some(&true);
+        if of_old || of_new { "***".to_owned() } else { shown(line) }
+    };
+    script.iter().map(show).collect()
+}
+
+/// Which lines go on with a credential that began on a line before: there nothing of the line itself tells what it is.
+fn covered(lines: &[&str]) -> Vec<bool> {
+    let mut covered = vec![false; lines.len()];
+    let mut at = 0;
+    while let Some(line) = lines.get(at) {
+        at += 1;
+        let Some((column, mut open)) = credential(line) else { continue };
+        let deeper = |line: &str| line.trim().is_empty() || line.len() - line.trim_start().len() > column;
+        while let Some(line) = lines.get(at).filter(|line| open.is_some() || deeper(line)) {
+            covered[at] = true;
+            at += 1;
+            open = open.filter(|quote| !closes(&format!("{quote}{line}"), *quote));
+        }
+    }
+    covered
+}
+
+/// The column of a credential's key on this line, and the quote that its value leaves open.
+fn credential(line: &str) -> Option<(usize, Option<char>)> {
+    let tokens = mask::tokens(line);
+    let bare = |token: &mask::Token| line[token.range.clone()].trim_matches(['"', '\'']);
+    let at = tokens.iter().rposition(|token| token.is_key && mask::is_secret_key(bare(token)))?;
+    let value = tokens.get(at + 1).map(|token| &line[token.range.clone()]);
+    let open = value.and_then(|value| {
+        let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''))?;
+        (!closes(value, quote)).then_some(quote)
+    });
+    Some((tokens[at].range.start, open))
+}
+
+/// Whether what begins with this quote ends with it too.
+fn closes(text: &str, quote: char) -> bool {
+    mask::quoted_length(&format!("{text}\n"), quote) <= text.len()
 }
 
 /// Each changed line as it is, for tests.
@@ -156,6 +203,28 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(shown(line), expected);
+        }
+    }
+
+    #[test]
+    fn the_inside_of_a_credential_is_not_shown_whatever_it_looks_like() {
+        for value in [
+            "|-\n    level: hunter\n    - info\n\n    enabled",
+            ">-\n     hunter",
+            "\n     hunter",
+            "hunter\n     level: hunter",
+            "\"hunter\n level: hunter\n  info\"",
+            "'hunter\nlevel: hunter''\ninfo'",
+            "\"hunter\\\n\n  info\\\"\nhunter\"",
+        ] {
+            let old = format!("endpoints:\n  - auth_value: {value}\n    name: a\nlogging:\n  level: info\n");
+            let new = old.replace("name: a", "name: b");
+            let told = unified("c.yaml", &old, &new);
+            let inside = told
+                .lines()
+                .filter(|line| ["level: hunter", "enabled", " info", "hunter"].iter().any(|word| line.contains(word)));
+            assert_eq!(inside.collect::<Vec<_>>(), ["   level: info"], "{told}");
+            assert!(told.contains("-    name: a\n+    name: b\n logging:\n   level: info\n"), "{told}");
         }
     }
 

@@ -33,11 +33,9 @@ pub(super) fn set(layout: &Layout, index: usize, key: &str, value: &Node) -> Opt
     if let Some(entry) = item.keys.iter().find(|entry| entry.name == key) {
         let quotes = Quotes::of(&text[entry.value.clone()]);
         let space = if entry.value.is_empty() { " " } else { "" };
-        return Some(spliced(
-            text,
-            entry.value.clone(),
-            &format!("{space}{}", scalar::write(value, quotes, item.flow)),
-        ));
+        let comment = comment_within(&text[entry.value.clone()]);
+        let new = format!("{space}{}{comment}", scalar::write(value, quotes, item.flow));
+        return Some(spliced(text, entry.value.clone(), &new));
     }
     let before = predecessor(&item, key)?;
     if item.flow {
@@ -48,6 +46,19 @@ pub(super) fn set(layout: &Layout, index: usize, key: &str, value: &Node) -> Opt
     let indent = " ".repeat(layout::column(text, item.start));
     let line = format!("{}{indent}{key}: {}", line_break(text, at), scalar::write(value, Quotes::Needed, false));
     Some(spliced(text, at..at, &line))
+}
+
+/// The comment, with the space before it, in what a value of several lines takes up: in a block behind its mark, in a
+/// plain one at its end.
+fn comment_within(value: &str) -> &str {
+    let line = match value.chars().next() {
+        Some('|' | '>') => value.lines().next(),
+        Some('"' | '\'') => None,
+        _ => value.lines().last().filter(|_| value.contains('\n')),
+    };
+    let line = line.unwrap_or_default();
+    let at = [" #", "\t#"].iter().filter_map(|start| line.find(start)).min();
+    at.map_or("", |at| &line[line[..at].trim_end().len()..])
 }
 
 /// The key of the item that comes last before `key` where keys stand in their usual order.

@@ -29,10 +29,23 @@ pub(super) struct Held {
 pub(super) fn hold(path: &Path) -> Result<Held, EditError> {
     let target = fs::canonicalize(path).map_err(|error| cannot("read", path, &error))?;
     let folder = target.parent().unwrap_or(Path::new("/")).to_path_buf();
+    may_be_written(&target)?;
     let lock = lock(&folder)?;
     // It may have been replaced by another link while we waited.
     let target = fs::canonicalize(path).map_err(|error| cannot("read", path, &error))?;
     Ok(Held { path: path.to_path_buf(), target, folder, lock })
+}
+
+/// A rename asks for no right to the file itself. But whoever took the right to write away meant it.
+fn may_be_written(target: &Path) -> Result<(), EditError> {
+    let opened = OpenOptions::new().write(true).open(target).and_then(|file| file.metadata());
+    match opened {
+        Ok(data) if data.permissions().readonly() => {
+            Err(EditError::Io(format!("{} is read-only; nothing was changed", target.display())))
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(cannot("write", target, &error)),
+    }
 }
 
 fn lock(folder: &Path) -> Result<Option<File>, EditError> {
@@ -88,6 +101,21 @@ impl Held {
     }
 }
 
+/// # Errors
+/// When there is something at that place already.
+pub(super) fn is_free(path: &Path) -> Result<(), EditError> {
+    match (fs::symlink_metadata(path), fs::metadata(path), fs::read_link(path)) {
+        (Err(_), ..) => Ok(()),
+        (Ok(_), Err(_), Ok(to)) => {
+            let (link, to) = (path.display(), to.display());
+            Err(EditError::Io(format!(
+                "{link} is a link to {to}, which is not there; make that file, or name it itself"
+            )))
+        }
+        _ => Err(EditError::Conflict),
+    }
+}
+
 /// A first file, whole or not at all, mode 0600.
 ///
 /// # Errors
@@ -97,13 +125,24 @@ pub(super) fn create(path: &Path, text: &[u8]) -> Result<(), EditError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).map_err(|error| cannot("write", &path, &error))?;
     let fresh = Fresh::write(&path, text)?;
-    // Unlike a rename, a link never takes the place of another file.
-    fs::hard_link(&fresh.path, &path).map_err(|error| match error.kind() {
+    put_in_place(&fresh.path, &path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => EditError::Conflict,
         _ => cannot("write", &path, &error),
     })?;
     sync(folder);
     Ok(())
+}
+
+/// Unlike a rename, a link never takes the place of another file.
+fn put_in_place(fresh: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(fresh, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            // Some file systems have no links. Whoever makes the empty file may replace it.
+            OpenOptions::new().write(true).create_new(true).open(path)?;
+            fs::rename(fresh, path)
+        }
+        linked => linked,
+    }
 }
 
 /// Without this a rename may be lost with the power; where a folder cannot be synced there is nothing else to do.
@@ -134,7 +173,8 @@ impl Fresh {
         Ok(fresh)
     }
 
-    /// Its content stays ours alone until owner and group are right.
+    /// Its content stays ours alone until owner and group are right. Where its group cannot stay, no other group gets
+    /// the rights of that one.
     #[cfg(unix)]
     fn take_after(&self, before: &fs::Metadata) -> io::Result<()> {
         use std::os::unix::fs::{MetadataExt, fchown};
@@ -144,7 +184,10 @@ impl Fresh {
             // Only root may give a file away, but a group that we are in can stay.
             let _ = whole.or_else(|_| fchown(&self.file, None, Some(before.gid())));
         }
-        self.file.set_permissions(before.permissions())
+        let same_group = self.file.metadata()?.gid() == before.gid();
+        let mode = before.mode() & 0o777;
+        let mode = if same_group { mode } else { mode & 0o707 };
+        self.file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
     }
 
     #[cfg(not(unix))]

@@ -36,6 +36,15 @@ impl Index {
     }
 
     fn fill_batch(&mut self, source: &Source, file: &mut File) -> Indexed<Known> {
+        let filled = self.fill_batch_within(source, file);
+        if filled.is_err() {
+            // Words that were rolled back have no number any more: somebody else may give it to another one.
+            self.words = Words::default();
+        }
+        filled
+    }
+
+    fn fill_batch_within(&mut self, source: &Source, file: &mut File) -> Indexed<Known> {
         // Somebody may have been quicker, so what is known is asked once the index is ours alone.
         let known = self.known(source, file)?;
         let words = &mut self.words;
@@ -53,14 +62,8 @@ impl Index {
         let tail = tail(file, done).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         let update = "UPDATE files SET done = ?, tail = ? WHERE id = ?";
         transaction.execute(update, params![done.cast_signed(), tail.cast_signed(), known.file])?;
-        match transaction.commit() {
-            Ok(()) => Ok(Known { done, ..known }),
-            Err(error) => {
-                // Words that were rolled back are not known any more.
-                self.words = Words::default();
-                Err(error)
-            }
-        }
+        transaction.commit()?;
+        Ok(Known { done, ..known })
     }
 
     /// Drops the rows of files that are no longer there.

@@ -1,6 +1,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::logs::index::NAME;
@@ -344,4 +345,61 @@ fn much_that_is_new_is_indexed_in_the_background_while_answers_come_at_once() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(found(&store, "id:d7"), ["d7"]);
+}
+
+#[test]
+fn two_processes_at_once_get_right_answers_while_the_index_is_lost_again_and_again() {
+    let folder = filled();
+    let lost = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            // Each store has connections of its own, as another process would.
+            scope.spawn(|| {
+                for round in 0..30 {
+                    let store = folder.store();
+                    assert_eq!(found(&store, "status:529").len(), 5, "{round}");
+                    assert_eq!(found(&store, "endpoint:primary \"hi 3\""), ["d3"], "{round}");
+                    assert!(store.get("c3").unwrap().is_some());
+                }
+                lost.store(true, Ordering::Relaxed);
+            });
+        }
+        scope.spawn(|| {
+            while !lost.load(Ordering::Relaxed) {
+                let _ = fs::remove_file(folder.path().join(NAME));
+                std::thread::sleep(Duration::from_millis(3));
+                let _ = fs::write(folder.path().join(NAME), "no database".repeat(500));
+                std::thread::sleep(Duration::from_millis(3));
+            }
+        });
+    });
+}
+
+#[test]
+fn words_that_were_rolled_back_are_not_remembered() {
+    let folder = filled();
+    let store = folder.store();
+    found(&store, "status:200");
+    let other = rusqlite::Connection::open(folder.path().join(NAME)).unwrap();
+    // Taking in the next records fails in the middle, when new words have got their numbers.
+    other.execute_batch("CREATE TRIGGER no BEFORE INSERT ON records BEGIN SELECT RAISE(ABORT, 'no'); END").unwrap();
+    folder.add("2026-03-10", [RequestRecord { endpoint: Some("late".into()), ..record("e1", 10) }]);
+    assert_eq!(found(&store, "endpoint:late"), ["e1"]);
+    other.execute_batch("DROP TRIGGER IF EXISTS no; INSERT INTO words (word) VALUES ('other'), ('another')").ok();
+    for store in [&store, &folder.store()] {
+        assert_eq!(found(store, "endpoint:late"), ["e1"]);
+        assert_eq!(found(store, "endpoint:other"), [""; 0]);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_folder_that_cannot_be_written_to_is_read_all_the_same() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = filled();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o500)).unwrap();
+    let store = folder.store();
+    assert_eq!((found(&store, "").len(), found(&store, "status:529").len()), (20, 5));
+    assert!(store.get("c3").unwrap().is_some());
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
 }

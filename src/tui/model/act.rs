@@ -3,6 +3,7 @@
 use crossterm::event::{KeyEvent, KeyEventKind};
 
 use super::detail::{Detail, Tab};
+use super::log::Row;
 use super::notices::{Place, Tone};
 use super::prompt::Purpose;
 use super::{Mode, Model, Pane, RANGES};
@@ -146,7 +147,7 @@ impl Model {
 
     fn reorder(&mut self, name: &str, sooner: bool) -> Vec<Effect> {
         match self.endpoints.moved(name, sooner) {
-            Some(order) => vec![Effect::Ask(Ask::Order(order))],
+            Some(names) => vec![Effect::Ask(Ask::Order { names, before: self.endpoints.order() })],
             None => {
                 let place = if sooner { "first" } else { "last" };
                 self.say(Tone::Plain, format!("{name} is tried {place} already"));
@@ -204,6 +205,14 @@ impl Model {
     }
 
     fn open_selected(&mut self) -> Vec<Effect> {
+        let log = self.requests.shown();
+        if let (Pane::Requests, Some(Row::Change(change))) = (self.focus, log.row(log.cursor())) {
+            let name = change.name.clone();
+            if self.endpoints.select(&name) {
+                self.focus = Pane::Endpoints;
+            }
+            return Vec::new();
+        }
         let id = match self.focus {
             Pane::Endpoints => self.endpoints.selected().and_then(|endpoint| endpoint.causes.last().cloned()),
             Pane::Requests | Pane::Detail => self.requests.shown().selected().map(|record| record.id.clone()),

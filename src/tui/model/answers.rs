@@ -41,8 +41,9 @@ impl Model {
                 let word = if *on { "enabled" } else { "disabled; what is under way there finishes" };
                 (format!("{name} is {word}"), Some(Ask::Enable { name: name.clone(), on: !on }))
             }
-            Ask::Order(names) => {
-                (format!("the order is now {}", names.join(", ")), Some(Ask::Order(self.endpoints.order())))
+            Ask::Order { names, before } => {
+                let undo = Ask::Order { names: before.clone(), before: names.clone() };
+                (format!("the order is now {}", names.join(", ")), Some(undo))
             }
             Ask::Reset(name) => (format!("the failures of {name} are forgotten"), None),
             Ask::Delete(name) => (format!("{name} is deleted from the config file"), None),
@@ -100,7 +101,7 @@ fn wish(ask: &Ask) -> String {
         Ask::Enable { name, on: true } => format!("{name} cannot be enabled"),
         Ask::Enable { name, on: false } => format!("{name} cannot be disabled"),
         Ask::Reset(name) => format!("{name} cannot be reset"),
-        Ask::Order(_) => "the order cannot be changed".to_owned(),
+        Ask::Order { .. } => "the order cannot be changed".to_owned(),
         Ask::Delete(name) => format!("{name} cannot be deleted"),
         Ask::Test(name) => format!("{name} cannot be tested"),
         Ask::Older { .. } | Ask::Record(_) => "the log cannot be read".to_owned(),

@@ -83,8 +83,6 @@ impl Endpoints {
     }
 
     fn arrange(&mut self) {
-        let rank =
-            |state: &str| ["down", "degraded", "resting", "up"].iter().position(|known| *known == state).unwrap_or(9);
         match self.sort {
             Sort::Priority => self.list.sort_by_key(|endpoint| endpoint.priority),
             Sort::Name => self.list.sort_by(|a, b| a.name.cmp(&b.name)),
@@ -159,6 +157,11 @@ impl Endpoints {
         order.sort_by_key(|endpoint| endpoint.priority);
         order.into_iter().map(|endpoint| endpoint.name.clone()).collect()
     }
+}
+
+/// The worst state first; what is disabled last.
+pub fn rank(state: &str) -> usize {
+    ["down", "resting", "degraded", "up"].iter().position(|known| *known == state).unwrap_or(9)
 }
 
 #[cfg(test)]

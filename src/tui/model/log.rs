@@ -338,7 +338,8 @@ mod tests {
         log.go(Motion::First, 5);
         log.push(request(MOST));
         assert_eq!((log.count(), log.rows().count()), (MOST, MOST));
-        assert_eq!(shown(&log, 1), ["r1"], "the reader's own row left, the next one is there");
+        assert_eq!(shown(&log, 5)[0], "r1", "the reader's own row left, the next one is there");
+        assert_eq!(log.selected().unwrap().id, "r1");
         log.prepend(vec![request(77)]);
         assert_eq!(log.count(), MOST, "there is no room for older ones");
     }

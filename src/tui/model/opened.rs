@@ -23,9 +23,9 @@ pub struct Opened {
 impl Opened {
     /// Costs time in proportion to the bodies.
     pub fn new(mut record: RequestRecord) -> Self {
-        let request = part(&mut record.request);
+        let request = part(&mut record.request, false);
         let stream = record.response.body.take_if(|body| is_stream(body)).unwrap_or_default();
-        let mut response = part(&mut record.response);
+        let mut response = part(&mut record.response, !stream.is_empty());
         let mut events = Doc::default();
         if !stream.is_empty() {
             for (name, text) in answer(&stream) {
@@ -44,14 +44,14 @@ fn is_stream(body: &str) -> bool {
     ["event:", "data:", ":", "id:", "retry:"].iter().any(|start| body.trim_start().starts_with(start))
 }
 
-/// Headers and body of one direction.
-fn part(exchanged: &mut Exchanged) -> Doc {
+/// Headers and body of one direction; `told`: the body is shown in another way.
+fn part(exchanged: &mut Exchanged, told: bool) -> Doc {
     let mut doc = Doc::default();
     if !exchanged.headers.is_empty() {
         doc.part("headers", &json!(exchanged.headers).to_string());
     }
     let Some(body) = exchanged.body.take() else {
-        if exchanged.size > 0 {
+        if exchanged.size > 0 && !told {
             let size = words::bytes(exchanged.size);
             doc.part(
                 "note",

@@ -330,7 +330,7 @@ mod tests {
         let mut tree = outline("one two three four five six seven eight nine");
         assert_eq!(tree.rows().len(), 3);
         tree.set_width(20);
-        assert_eq!(tree.rows().len(), 5);
+        assert_eq!(tree.rows().len(), 4);
     }
 
     #[test]

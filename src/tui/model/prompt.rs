@@ -60,8 +60,9 @@ impl Prompt {
     pub fn paste(&mut self, text: &str) {
         let (mut value, cursor) = (self.text().to_owned(), self.input.cursor());
         let at = value.char_indices().nth(cursor).map_or(value.len(), |(at, _)| at);
-        let text: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        value.insert_str(at, &text);
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text = text.trim();
+        value.insert_str(at, text);
         self.input = Input::new(value).with_cursor(cursor + text.chars().count());
         self.offered = None;
     }

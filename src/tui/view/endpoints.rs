@@ -4,7 +4,7 @@
 //! │  P NAME         STATE        OK/FAIL    p50    p95   TTFT  t/s LAST           │
 //! │▌ 1 primary      ● up           212/1   2.1s   8.4s   0.9s   71 ▂▂▃▂▅▂▂▃▂▂▂    │
 //! │  3 kimi         x down           0/7      -      -      -    - xxxxxxx        │
-//! │    └ 7 of 7 requests failed; next probe in 9 s; 3 probes failed              │
+//! │    └ next probe in 9 s; probes failed: 3; 7 of 7 requests failed             │
 //! └──────────────────────────────────────────────────────────────────────────────┘
 //! ```
 
@@ -15,6 +15,7 @@ use ratatui::style::{Modifier, Style};
 use super::pen::Pen;
 use super::requests::frame;
 use super::{Canvas, Layout, header, meter};
+use crate::tui::model::endpoints::rank;
 use crate::tui::model::{Model, Pane};
 use crate::tui::text::cells;
 use crate::tui::theme::Theme;
@@ -24,8 +25,10 @@ use crate::wire::words::{self, NOTHING};
 /// Lines that it wants of `available` ones.
 pub(super) fn height(model: &Model, available: u16, layout: Layout) -> u16 {
     let edges = if layout == Layout::Small { 1 } else { 3 };
-    let lines = lines(model, usize::from(u16::MAX)).len();
-    let share = if layout == Layout::Small { available / 3 } else { available * 9 / 20 };
+    let share = if layout == Layout::Small { available / 2 } else { available * 9 / 20 };
+    // A small screen has no lines for reasons, but where it is tall.
+    let most = if layout == Layout::Small { share.saturating_sub(edges) } else { u16::MAX };
+    let lines = lines(model, usize::from(most)).len();
     cells(lines.max(1)).saturating_add(edges).min(share.max(edges + 1)).min(available)
 }
 
@@ -35,17 +38,16 @@ enum Line {
     Reason(usize),
 }
 
-/// What stands on each line. Where there is no room for all reasons, only the one under the cursor is told.
+/// What stands on each line. Where there is no room for all reasons, the one under the cursor is told, then the worst.
 fn lines(model: &Model, room: usize) -> Vec<Line> {
     let endpoints = model.endpoints.list();
     let cursor = model.endpoints.position();
-    let told = |at: usize| reason(&endpoints[at], model).is_some();
-    let reasons = (0..endpoints.len()).filter(|at| told(*at)).count();
-    let all = endpoints.len() + reasons <= room;
-    let of = |at: usize| {
-        let reason = told(at) && (all || at == cursor);
-        std::iter::once(Line::Endpoint(at)).chain(reason.then_some(Line::Reason(at)))
-    };
+    let mut reasons: Vec<usize> = (0..endpoints.len()).filter(|at| reason(&endpoints[*at], model).is_some()).collect();
+    reasons.sort_by_key(|at| (*at != cursor, rank(&endpoints[*at].state)));
+    // In a list that has to be scrolled anyway the one under the cursor is told all the same.
+    let spare = if endpoints.len() > room && room >= 5 { 1 } else { room.saturating_sub(endpoints.len()) };
+    reasons.truncate(spare);
+    let of = |at: usize| std::iter::once(Line::Endpoint(at)).chain(reasons.contains(&at).then_some(Line::Reason(at)));
     let lines: Vec<Line> = (0..endpoints.len()).flat_map(of).collect();
     // The one under the cursor is in view.
     let at = lines.iter().rposition(|line| matches!(line, Line::Endpoint(at) | Line::Reason(at) if *at == cursor));
@@ -78,7 +80,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, layout: Layout) {
                 }
                 let endpoint = &endpoints.list()[at];
                 let mut pen = Pen::new(canvas.buf, body, number);
-                pen.put(if selected { "▌" } else { " " }, theme.accent);
+                pen.put(if selected { "▌" } else { " " }, if focused { theme.accent } else { theme.border });
                 columns.row(&mut pen, endpoint, model, &theme);
             }
             Line::Reason(at) => {
@@ -104,7 +106,7 @@ struct Columns {
     bars: usize,
 }
 
-const STATE: usize = 14;
+const STATE: usize = 12;
 const COUNTS: usize = 8;
 const TIME: usize = 6;
 const SPEED: usize = 5;
@@ -202,8 +204,8 @@ fn seconds_to(time: &str, model: &Model) -> Option<i64> {
 
 /// Why it is not simply up, and what happens next.
 fn reason(endpoint: &EndpointView, model: &Model) -> Option<String> {
+    // What counts down comes first: it must not be cut off.
     let mut told = Vec::new();
-    told.extend(endpoint.reason.clone().filter(|_| endpoint.state != "up" && endpoint.enabled));
     let until =
         |time: &Option<String>| time.as_deref().and_then(|time| seconds_to(time, model)).map(|left| left.max(0));
     if endpoint.state == "resting" {
@@ -213,6 +215,7 @@ fn reason(endpoint: &EndpointView, model: &Model) -> Option<String> {
         told.extend(until(&endpoint.next_probe).map(|left| format!("next probe in {left} s")));
         told.extend((endpoint.failed_probes > 0).then(|| format!("probes failed: {}", endpoint.failed_probes)));
     }
+    told.extend(endpoint.reason.clone().filter(|_| endpoint.state != "up" && endpoint.enabled));
     (!told.is_empty()).then(|| told.join("; "))
 }
 

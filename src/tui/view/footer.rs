@@ -10,7 +10,7 @@ use ratatui::style::Style;
 
 use super::pen::Pen;
 use super::{Canvas, Layout};
-use crate::tui::keys::{self, Binding};
+use crate::tui::keys::{self, Binding, Context};
 use crate::tui::model::notices::{Place, Tone};
 use crate::tui::model::prompt::{Prompt, Purpose};
 use crate::tui::model::{Mode, Model};
@@ -55,28 +55,32 @@ fn sums(canvas: &mut Canvas<'_>, area: Rect, status: &StatusView, layout: Layout
     let totals = &status.totals;
     let mut pen = Pen::new(canvas.buf, area, 0);
     pen.put(&format!(" {} requests", grouped(totals.requests)), theme.base);
+    let mut tell = |text: String, style: Style| {
+        // What there is no room for is left out whole.
+        if !text.is_empty() && text::width(&text) <= pen.room() {
+            pen.put(&text, style);
+        }
+    };
     if let Some(share) = percent(totals.complete, totals.requests) {
-        pen.put(&format!("  ok {share}"), if totals.failed + totals.cut > 0 { theme.warn } else { theme.good });
-    }
-    pen.put(&format!("  failovers {}", grouped(totals.failovers)), theme.base);
-    let tokens = &totals.tokens;
-    let input = tokens.input + tokens.cache_read + tokens.cache_creation;
-    pen.put(&format!("  in {}", words::tokens(input)), theme.base);
-    if let Some(cached) = percent(tokens.cache_read, input).filter(|_| tokens.cache_read > 0) {
-        pen.put(&format!(" ({cached} cached)"), theme.dim);
-    }
-    pen.put(&format!("  out {}", words::tokens(tokens.output)), theme.base);
-    if status.in_flight > 0 {
-        pen.put(&format!("  in flight {}", status.in_flight), theme.accent);
-    }
-    if totals.refused > 0 {
-        pen.put(&format!("  turned away {}", grouped(totals.refused)), theme.warn);
-    }
-    if layout == Layout::Wide {
-        pen.put(&format!("  log {}", words::bytes(status.log.size)), theme.dim);
+        tell(format!("  ok {share}"), if totals.failed + totals.cut > 0 { theme.warn } else { theme.good });
     }
     if status.log.dropped > 0 {
-        pen.put(&format!("  not logged {}", grouped(status.log.dropped)), theme.bad);
+        tell(format!("  not logged {}", grouped(status.log.dropped)), theme.bad);
+    }
+    tell(format!("  failovers {}", grouped(totals.failovers)), theme.base);
+    let tokens = &totals.tokens;
+    let input = tokens.input + tokens.cache_read + tokens.cache_creation;
+    let cached = percent(tokens.cache_read, input).filter(|_| tokens.cache_read > 0);
+    let cached = cached.map_or(String::new(), |cached| format!(" ({cached} cached)"));
+    tell(format!("  in {}{cached}  out {}", words::tokens(input), words::tokens(tokens.output)), theme.base);
+    if totals.refused > 0 {
+        tell(format!("  turned away {}", grouped(totals.refused)), theme.warn);
+    }
+    if status.in_flight > 0 {
+        tell(format!("  in flight {}", status.in_flight), theme.accent);
+    }
+    if layout == Layout::Wide {
+        tell(format!("  log {}", words::bytes(status.log.size)), theme.dim);
     }
 }
 
@@ -126,7 +130,7 @@ fn news(canvas: &mut Canvas<'_>, area: Rect) {
         pen.put(" ", style).put(&notice.text, style);
     } else if let Some(alert) = model.alert() {
         pen.put(" ! ", theme.bad).put(&alert.text, theme.bad);
-        let keys = if alert.place == Place::Nowhere { "x dismisses " } else { "! goes to it  x dismisses " };
+        let keys = if alert.place == Place::Nowhere { "x dismiss " } else { "! go  x dismiss " };
         pen.at_end(keys, theme.dim);
     }
 }
@@ -218,6 +222,7 @@ fn fill<'b>(hints: &[&'b Binding], width: usize) -> Vec<Vec<&'b Binding>> {
 fn keys_of(binding: &Binding) -> String {
     let first = binding.keys.first().map_or_else(String::new, |key| key.name());
     let opposite = match first.as_str() {
+        _ if matches!(binding.context, Context::Confirm | Context::CopyMenu) => return first,
         "j" => "k",
         "n" => "N",
         "p" => "P",

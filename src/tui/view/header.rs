@@ -4,6 +4,8 @@
 //!  1 Endpoints  2 Requests  3 Request                      follow ▶  14:02:11
 //! ```
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use ratatui::layout::Rect;
 
@@ -11,7 +13,7 @@ use super::Canvas;
 use super::Layout;
 use super::meter;
 use super::pen::Pen;
-use crate::tui::message::Now;
+use crate::tui::message::{Lost, Now};
 use crate::tui::model::log::Row;
 use crate::tui::model::{Link, Model, Pane};
 use crate::tui::text;
@@ -32,7 +34,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, layout: Layout) {
     if let Link::Lost(since, lost) = &model.link
         && model.ever_attached
     {
-        let left = (*since + lost.retry_in).saturating_sub(model.clock().at).as_secs();
+        let left = seconds_left(*since, lost, model.clock());
         let told = format!(" lost {}, retry in {left} s ({}) · {}", model.options.address, lost.attempt, lost.why);
         canvas.buf.set_style(Rect { height: 1, ..area }, theme.banner);
         Pen::new(canvas.buf, area, 0).put(&told, theme.banner);
@@ -78,11 +80,19 @@ fn running(pen: &mut Pen<'_>, model: &Model, status: &StatusView, theme: &Theme,
     pen.put("  ", theme.dim).put(&meter::bars(&steps[STEPS - room.min(STEPS)..]), theme.accent).put(&rate, theme.base);
 }
 
+/// Whole seconds until the next try, begun ones included.
+pub(super) fn seconds_left(since: Duration, lost: &Lost, now: Now) -> u128 {
+    (since + lost.retry_in).saturating_sub(now.at).as_millis().div_ceil(1000)
+}
+
 fn port(address: &str) -> &str {
     address.rfind(':').map_or(address, |at| &address[at..])
 }
 
 fn panes(pen: &mut Pen<'_>, model: &Model, theme: &Theme) {
+    if !model.ever_attached {
+        return;
+    }
     let mut panes = vec![(1, "Endpoints", Pane::Endpoints), (2, "Requests", Pane::Requests)];
     if model.detail.is_some() {
         panes.push((3, "Request", Pane::Detail));
@@ -127,7 +137,7 @@ pub(super) fn counts<'p, 'b>(pen: &'p mut Pen<'b>, model: &Model, theme: &Theme)
     for (number, (count, state)) in states.into_iter().filter(|(count, _)| *count > 0).enumerate() {
         let (sign, style) = theme.state(state);
         let gap = if number == 0 { "" } else { " " };
-        pen.put(&format!("{gap}{sign} {count} {state}"), style);
+        pen.put(gap, style).put(sign, style).put(&format!(" {count} {state}"), style);
     }
     pen
 }

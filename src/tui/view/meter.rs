@@ -5,7 +5,7 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 
 /// A bar of `value` where `largest` is the whole height; the smallest one for nothing.
 pub(super) fn bar(value: u64, largest: u64) -> char {
-    let step = if largest == 0 { 0 } else { value.min(largest).saturating_mul(7).div_ceil(largest) };
+    let step = if largest == 0 { 0 } else { (u128::from(value.min(largest)) * 7).div_ceil(u128::from(largest)) };
     usize::try_from(step).ok().and_then(|step| BARS.get(step)).copied().unwrap_or(' ')
 }
 

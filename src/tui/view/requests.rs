@@ -61,7 +61,9 @@ pub(super) fn frame(canvas: &mut Canvas<'_>, area: Rect, title: &str, right: &st
     };
     let line = Rect { x: top.x + 1.min(top.width), width: top.width.saturating_sub(2), ..top };
     let mut pen = Pen::new(canvas.buf, line, 0);
-    pen.put(" ", heading).put(title, heading).put(" ", heading);
+    if !title.is_empty() {
+        pen.put(" ", heading).put(title, heading).put(" ", heading);
+    }
     let right = if right.is_empty() { String::new() } else { format!(" {right} ") };
     pen.at_end(&right, theme.dim);
     inner
@@ -86,7 +88,8 @@ fn log(canvas: &mut Canvas<'_>, area: Rect, focused: bool) {
             let lines = Rect { y: area.y.saturating_add(cells(line)), height: cells(row.height()), ..area };
             canvas.buf.set_style(lines.intersection(area), theme.cursor);
         }
-        Pen::new(canvas.buf, area, line).put(if selected { "▌" } else { " " }, theme.accent);
+        let mark = if focused { theme.accent } else { theme.border };
+        Pen::new(canvas.buf, area, line).put(if selected { "▌" } else { " " }, mark);
         let inside = Rect { x: area.x.saturating_add(1), width: area.width.saturating_sub(1), ..area };
         draw_row(canvas, inside, line, row);
         line += row.height();
@@ -145,6 +148,8 @@ struct Columns {
     path: usize,
     model: usize,
     kind: bool,
+    /// The beginning of the session's name.
+    session: usize,
     /// `in 48.1k out 912`, or only the first half.
     tokens: usize,
     /// `0.8s/7.2s`, or only the second half.
@@ -155,14 +160,15 @@ impl Columns {
     fn of(width: usize) -> Self {
         // The time, the status and the gaps behind them.
         let rest = width.saturating_sub(9 + 4);
-        let (model, kind, tokens, times) = match width {
-            76.. => (10, true, 17, 13),
-            54.. => (10, false, 8, 6),
-            _ => (0, false, 0, 6),
+        let (model, kind, session, tokens, times) = match width {
+            100.. => (12, true, 14, 18, 13),
+            76.. => (10, true, 0, 17, 13),
+            54.. => (10, false, 0, 8, 6),
+            _ => (0, false, 0, 0, 6),
         };
-        let used = [model, if kind { 6 } else { 0 }, tokens, times].into_iter().filter(|width| *width > 0);
+        let used = [model, if kind { 6 } else { 0 }, session, tokens, times].into_iter().filter(|width| *width > 0);
         let taken: usize = used.map(|width| width + 1).sum();
-        Self { path: rest.saturating_sub(taken).min(34), model, kind, tokens, times }
+        Self { path: rest.saturating_sub(taken).min(38), model, kind, session, tokens, times }
     }
 }
 
@@ -184,6 +190,9 @@ fn request(pen: &mut Pen<'_>, record: &RequestRecord, theme: &Theme) {
     }
     if columns.kind {
         pen.left(words::kind(record), 6, theme.dim);
+    }
+    if columns.session > 0 {
+        pen.left(record.session.as_deref().unwrap_or_default(), columns.session, theme.dim);
     }
     let told = match record.ending {
         Ending::ClientGone => words::trouble(record),
@@ -281,6 +290,9 @@ fn under_way(pen: &mut Pen<'_>, view: &RunningView, model: &Model, theme: &Theme
     if columns.kind {
         pen.left(if view.stream { "stream" } else { "json" }, 6, theme.dim);
     }
+    if columns.session > 0 {
+        pen.left(view.session.as_deref().unwrap_or_default(), columns.session, theme.dim);
+    }
     if columns.tokens > 0 {
         let phase = if view.bytes > 0 && columns.tokens > 8 {
             format!("{} {}", phase(view.phase), words::bytes(view.bytes))
@@ -288,12 +300,12 @@ fn under_way(pen: &mut Pen<'_>, view: &RunningView, model: &Model, theme: &Theme
             phase(view.phase).to_owned()
         };
         // The longest phase is a little longer than half of the tokens.
-        let width = columns.tokens.max(9);
+        let width = columns.tokens.max(10);
         pen.left(&phase, width, theme.accent);
-        let age = words::seconds(model.running.age_ms(view.key, model.now()));
+        let age = words::seconds(model.running.age_ms(view.key, model.known_at()));
         pen.right(&age, columns.times - (width - columns.tokens), theme.accent);
     } else {
-        pen.right(&words::seconds(model.running.age_ms(view.key, model.now())), columns.times, theme.accent);
+        pen.right(&words::seconds(model.running.age_ms(view.key, model.known_at())), columns.times, theme.accent);
     }
 }
 

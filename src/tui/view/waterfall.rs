@@ -17,6 +17,8 @@ use crate::wire::words;
 
 /// Names get at most so much.
 const NAME: usize = 16;
+/// Behind a bar stands the status.
+const STATUS: usize = 4;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, record: &RequestRecord, scroll: usize) {
     let theme = canvas.theme;
@@ -25,7 +27,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, record: &RequestRecord, 
         return;
     }
     let names = record.attempts.iter().map(|attempt| text::width(&attempt.endpoint)).max().unwrap_or(0).min(NAME);
-    let scale = Scale::new(record, usize::from(area.width).saturating_sub(names + 3));
+    let scale = Scale::new(record, usize::from(area.width).saturating_sub(names + 3 + STATUS));
     let mut lines = vec![Drawn::Axis];
     for attempt in &record.attempts {
         lines.push(Drawn::Bar(attempt));
@@ -45,15 +47,25 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, record: &RequestRecord, 
                 pen.skip(names + 1).put("0s", theme.dim);
                 let (half, whole) = (words::seconds(scale.total / 2), words::seconds(scale.total));
                 pen.skip((scale.width / 2).saturating_sub(2 + half.len() / 2)).put(&half, theme.dim);
-                pen.at_end(&whole, theme.dim);
+                pen.skip((scale.width / 2).saturating_sub(half.len().div_ceil(2) + whole.len())).put(&whole, theme.dim);
             }
             Drawn::Bar(attempt) => bar(pen.left(&attempt.endpoint, names, theme.base), attempt, record, &scale, &theme),
             Drawn::Words(words) => {
                 pen.put("  └ ", theme.dim).put(words, theme.dim);
             }
             Drawn::Mark(first) => {
-                pen.skip(names + 1 + scale.at(*first).min(scale.width.saturating_sub(20)));
-                pen.put(&format!("│ first byte {}", words::seconds(*first)), theme.accent);
+                let told = format!("first byte {}", words::seconds(*first));
+                pen.skip(names + 1);
+                // To the left of the mark where there is no room to the right.
+                match scale.at(*first) {
+                    at if at + told.len() + 2 <= scale.width => {
+                        pen.skip(at).put("│ ", theme.accent).put(&told, theme.accent);
+                    }
+                    at => {
+                        let at = at.min(scale.width - 1);
+                        pen.skip(at.saturating_sub(told.len() + 1)).put(&told, theme.accent).put(" │", theme.accent);
+                    }
+                }
             }
         }
     }

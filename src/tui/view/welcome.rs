@@ -25,11 +25,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect) {
         Pen::new(canvas.buf, area, 1).put(&format!("  attaching to {} …", options.address), theme.dim);
         return;
     };
-    let left = (*since + lost.retry_in).saturating_sub(model.clock().at).as_secs();
+    let left = super::header::seconds_left(*since, lost, model.clock());
     let mut lines = vec![("why", lost.why.clone()), ("address", format!("it is from {}", options.source))];
     lines.push(match &lost.hint {
         Some(hint) => ("what to do", hint.clone()),
-        None => ("start one", "claude-proxy serve".to_owned()),
+        None => ("start one", options.start.clone()),
     });
     lines.push(("elsewhere", "claude-proxy tui --admin http://HOST:PORT".to_owned()));
     lines.push(("next try", format!("in {left} s ({})", lost.attempt + 1)));

@@ -9,9 +9,11 @@ The filter language of `logs tail`, `logs search`, the dashboard and the page
 
   status>=400 endpoint:kimi model~opus ttft>5s \"rate limit\"
 
-Terms side by side must all fit. `or` between terms: one of them is enough. `-` or `not` before a term: it must not fit.
-Parentheses group: `(status:529 or ending:cut) -endpoint:kimi`. A plain word, or a \"text in quotes\", is looked for in
-the whole request: ids, headers, errors, and bodies as far as they are logged. Case never matters.
+Terms side by side must all fit. `or` between terms: one of them is enough. `-`
+or `not` before a term: it must not fit. Parentheses group:
+`(status:529 or ending:cut) -endpoint:kimi`. A plain word, or a \"text in
+quotes\", is looked for in the whole request: ids, headers, errors, and bodies
+as far as they are logged. Case never matters.
 
 Operators
   :  =      is           ending:cut
@@ -25,16 +27,23 @@ Fields
 
 const TAIL: &str = "
 Values
-  Durations have a unit: 500ms, 5s, 2m, 1h30m. Counts may have k or M: 10k, 1.5M. Sizes may have a unit: 10KiB, 1MB.
-  A value with spaces or parentheses stands in quotes; inside them write \\\" for a quote, \\\\ for a backslash, \\n for a
-  line break. A text with : = ~ < > in it needs quotes as well. A status may be a class: 4xx.
-  Times are local: 2h (that long ago), 14:00 (the last one that has been), today, yesterday, monday, 2026-03-09,
-  2026-03-09T14:00, or RFC 3339. `time:yesterday` is that day; `since:` and `until:` are `time>=` and `time<`.
+  Durations have a unit: 500ms, 5s, 2m, 1h30m. Counts may have k or M: 10k,
+  1.5M. Sizes may have a unit: 10KiB, 1MB. A status may be a class: 4xx.
+  A value with spaces or parentheses stands in quotes; inside them write \\\"
+  for a quote, \\\\ for a backslash, \\n for a line break. A text with one of
+  : = ~ < > in it needs quotes as well.
+  Times are local: 2h (that long ago), 14:00 (the last one that has been),
+  today, yesterday, monday, 2026-03-09, 2026-03-09T14:00, or RFC 3339.
+  `time:yesterday` is that day; `since:` and `until:` are `time>=` and `time<`.
 
 Good to know
-  A field that a request does not have fits no term, so `ttft<5s` leaves out what never answered; `-ttft>=5s` does not.
-  Bodies are searched as they were logged: `logging.log_request_body: truncated` keeps their first 1024 bytes. A stream
-  is logged as its events, so a phrase of the answer may be spread over several of them; look for one word of it.
+  In a shell, put the filter into single quotes. One that begins with `-` goes
+  behind `--`, or begins with `not` instead.
+  A field that a request does not have fits no term, so `ttft<5s` leaves out
+  what never answered; `-ttft>=5s` does not.
+  Bodies are searched as they were logged: `logging.log_request_body: truncated`
+  keeps their first 1024 bytes. A stream is logged as its events, so a phrase of
+  the answer may be spread over several of them; look for one word of it.
 
 Examples
   claude-proxy logs search 'status>=500 -tried:primary' --since yesterday
@@ -43,12 +52,21 @@ Examples
   claude-proxy logs search 'session:6e1f2a in>100k'
 ";
 
-/// Plain text of at most 120 columns.
+/// Columns of the page.
+const WIDEST: usize = 80;
+
+/// Plain text that fits a terminal of 80 columns.
 pub fn text() -> String {
     let mut page = HEAD.to_owned();
     for info in FIELDS {
         let names = std::iter::once(&info.name).chain(info.aliases).copied().collect::<Vec<_>>().join(", ");
-        let _ = writeln!(page, "  {names:18} {:50} {}", info.about, info.example);
+        let (about, example) = (info.about, info.example);
+        // Writing to a String cannot fail.
+        let _ = if 22 + about.chars().count() + example.chars().count() <= WIDEST {
+            writeln!(page, "  {names:18} {about}: {example}")
+        } else {
+            writeln!(page, "  {names:18} {about}:\n{:21}{example}", "")
+        };
     }
     page.push_str(TAIL);
     page
@@ -85,7 +103,7 @@ mod tests {
     #[test]
     fn the_page_fits_a_terminal_and_names_every_field() {
         let page = text();
-        assert!(page.lines().all(|line| line.chars().count() <= 120), "{page}");
+        assert!(page.lines().all(|line| line.chars().count() <= WIDEST), "{page}");
         assert!(FIELDS.iter().all(|info| page.contains(&format!("  {}", info.name))));
     }
 }

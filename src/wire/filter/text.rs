@@ -51,7 +51,8 @@ impl Needle {
 
     /// Whether it is the whole of `field`.
     pub fn is_all_of(&self, field: &str) -> bool {
-        field == self.text || field.to_lowercase() == self.lower
+        // What is searched for in raw lines knows letter by letter only, and no field may fit whose line does not.
+        field == self.text || (field.to_lowercase() == self.lower && self.is_in(field))
     }
 
     /// Finds every line of a log file that has it in one of its texts, and some more.
@@ -135,6 +136,7 @@ mod tests {
         assert!(needle("修一下").is_in("请修一下 parser"));
         assert!(!needle("a.c").is_in("abc"), "it is a text and no pattern");
         assert!(needle("Kimi").is_all_of("kIMI") && !needle("kim").is_all_of("kimi"));
+        assert!(!needle("i\u{307}").is_all_of("\u{130}"), "two letters are no one letter");
     }
 
     #[test]

@@ -24,7 +24,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 #[test]
 fn a_change_is_written_and_keeps_the_mode() {
-    for mode in [0o600, 0o640, 0o444] {
+    for mode in [0o600, 0o640, 0o666, 0o200 | 0o444] {
         let (folder, path) = place();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let done = apply(&path, &enabled("a", false), None).unwrap();
@@ -35,6 +35,29 @@ fn a_change_is_written_and_keeps_the_mode() {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
         assert_eq!(names(folder.path()), ["config.yaml"]);
     }
+}
+
+#[test]
+fn a_file_that_was_made_read_only_stays_as_it_is() {
+    let (folder, path) = place();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+    let Err(EditError::Io(said)) = apply(&path, &enabled("a", false), None) else { panic!() };
+    // Root may write anything; then only the mode tells.
+    assert!(said.contains("read-only") || said.contains("Permission denied"), "{said}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), TEXT);
+    assert_eq!(names(folder.path()), ["config.yaml"]);
+    // Looking is free.
+    assert!(prepare(&path, &enabled("a", false), None).is_ok());
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_told() {
+    let (folder, _) = place();
+    let link = folder.path().join("link.yaml");
+    std::os::unix::fs::symlink("gone.yaml", &link).unwrap();
+    let Err(EditError::Io(said)) = create(&link, &endpoint("k")) else { panic!() };
+    assert!(said.contains("link") && said.contains("gone.yaml"), "{said}");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink() && !folder.path().join("gone.yaml").exists());
 }
 
 #[test]

@@ -43,6 +43,26 @@ fn a_value_changes_in_its_place() {
 }
 
 #[test]
+fn a_value_of_several_lines_leaves_its_comment() {
+    let wanted = || set("a", EndpointChange { url: Some("https://k.example".into()), ..change() });
+    for (url, new) in [
+        (">- # where\n    https://a.example", "https://k.example # where"),
+        ("|-  # where\n    https://a.example\n\n", "https://k.example  # where\n\n"),
+        ("\n    https://a.example # where", "\n    https://k.example # where"),
+        (" # one\n    # two\n    'https://a.example' # three", " # one\n    # two\n    'https://k.example' # three"),
+        ("\"https://a\\\n    .example\" # where", "\"https://k.example\" # where"),
+    ] {
+        let text = |url: &str| ONE.replace("https://a.example", url);
+        let old = text(url);
+        let edited = edited(&old, &wanted()).unwrap_or_else(|error| panic!("{old}\n{error}"));
+        assert_eq!(edited, text(new));
+    }
+    let named = "endpoints:\n- url: https://a.example\n  name: a\n   b  # name\n  auth_type: passthrough\n";
+    let renamed = edited(named, &set("a b", EndpointChange { name: Some("c".into()), ..change() })).unwrap();
+    assert_eq!(renamed, named.replace("a\n   b", "c"));
+}
+
+#[test]
 fn a_new_key_comes_where_it_usually_stands() {
     let new = edited(LINES, &enabled("mirror 1", false)).unwrap();
     assert_eq!(new, LINES.replace("passthrough\n", "passthrough\n    enabled: false\n"));

@@ -1,0 +1,63 @@
+//! Any bytes in a log file: never a panic, and every whole line that is a record is found, newest first, with an index
+//! and without.
+#![no_main]
+
+use std::ops::ControlFlow;
+use std::sync::atomic::AtomicBool;
+
+use claude_proxy::logs::follow::Follow;
+use claude_proxy::logs::store::{LogStore, Query};
+use claude_proxy::wire::filter::Filter;
+use claude_proxy::wire::logs::Detail;
+use claude_proxy::wire::record::RequestRecord;
+use libfuzzer_sys::fuzz_target;
+
+/// Cheap to write for a fuzzer: `@` stands for a whole small record.
+const RECORD: &[u8] = br#"{"id":"r","status":200,"time":"2026-03-09T12:00:00Z"}"#;
+
+fn ids(store: &LogStore, detail: Detail) -> Vec<String> {
+    let filter = Filter::default();
+    let query = Query { filter: &filter, before: None, limit: usize::MAX, detail };
+    let mut ids = Vec::new();
+    let mut hit = |record: RequestRecord| {
+        ids.push(record.id);
+        ControlFlow::Continue(())
+    };
+    store.search(&query, &AtomicBool::new(false), &mut hit).unwrap();
+    ids
+}
+
+fuzz_target!(|input: &[u8]| {
+    let mut bytes = Vec::new();
+    for byte in input {
+        match byte {
+            b'@' => bytes.extend_from_slice(RECORD),
+            other => bytes.push(*other),
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut follow = Follow::from_end(folder.path()).unwrap();
+    std::fs::write(folder.path().join("requests-2026-03-09.jsonl"), &bytes).unwrap();
+
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &bytes[..end]);
+    let lines = || whole.split(|byte| *byte == b'\n');
+    let records = lines().filter_map(|line| serde_json::from_slice::<RequestRecord>(line).ok());
+    let mut expected: Vec<String> = records.map(|record| record.id).collect();
+    let mut followed = Vec::new();
+    follow
+        .poll(&mut |line| {
+            followed.extend(serde_json::from_slice::<RequestRecord>(line).ok().map(|record| record.id));
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(followed, expected);
+    expected.reverse();
+    let store = LogStore::open(folder.path());
+    for _ in 0..2 {
+        assert_eq!(ids(&store, Detail::Whole), expected);
+    }
+    for id in expected.iter().filter(|id| !id.is_empty()).take(3) {
+        assert!(store.get(id).unwrap().is_some_and(|record| record.id == *id));
+    }
+    let _ = store.with_prefix("r", 9).unwrap();
+});

@@ -1,0 +1,131 @@
+//! What holds in every view: both themes, both languages, a phone's width, and a checker of accessibility.
+
+use serde_json::{Value, json};
+
+use super::Visit;
+use crate::support::browser::Page;
+use crate::support::client::Request;
+use crate::support::proxy::Config;
+use crate::support::upstream::Reply;
+use crate::support::{answering, healthy};
+
+/// A visit with something to see: an endpoint that is down, one that answers, a request that moved on.
+async fn lively() -> Option<(Visit, Vec<crate::support::Upstream>)> {
+    let tired = answering("tired", Reply::status(529)).await;
+    let fresh = healthy("fresh").await;
+    let config = Config::in_order([&tired, &fresh]).set("logging.log_request_body", "full");
+    let visit = Visit::to(config).await?;
+    for _ in 0..3 {
+        visit.proxy.send(&Request::stream().session("ada")).await;
+    }
+    Some((visit, vec![tired, fresh]))
+}
+
+/// Each view with what shows that it is there.
+async fn views(visit: &Visit) -> Vec<(&'static str, String, &'static str)> {
+    let page = visit.admin.until("/api/logs?limit=1", |page| page["logs"][0]["ending"] == "complete").await;
+    let detail = |tab: &str| format!("requests/{}?tab={tab}", page["logs"][0]["id"].as_str().unwrap());
+    vec![
+        ("overview", "overview".to_owned(), ".plot canvas"),
+        ("endpoints", "endpoints".to_owned(), ".card"),
+        ("requests", "requests".to_owned(), "tr.row"),
+        ("detail", detail("talk"), ".conversation"),
+        ("events", detail("events"), ".event"),
+        ("headers", detail("headers"), ".headers"),
+        ("system", "system".to_owned(), ".yaml"),
+    ]
+}
+
+#[tokio::test]
+async fn every_view_fits_a_phone_and_speaks_both_languages() {
+    let Some((visit, _upstreams)) = lively().await else { return };
+    let page = &visit.page;
+    for width in [1280, 390] {
+        page.size(width, 800).await;
+        for (name, view, there) in views(&visit).await {
+            visit.go(&view).await;
+            page.until(name, &format!("T.find({there:?})")).await;
+            let over = page.eval("document.documentElement.scrollWidth - innerWidth").await.as_i64().unwrap();
+            assert!(over <= 0, "{name} is {over} pixels wider than a screen of {width}");
+            page.picture(&format!("{name}-{width}")).await;
+        }
+    }
+    page.size(1280, 800).await;
+    page.click("button", "中文").await;
+    page.shows("h1", "系统").await;
+    page.until("the document says so", "document.documentElement.lang === 'zh-CN'").await;
+    for (name, view, there) in views(&visit).await {
+        visit.go(&view).await;
+        page.until(name, &format!("T.find({there:?})")).await;
+        page.picture(&format!("{name}-zh")).await;
+        // A key without words shows as itself.
+        let text = page.eval("document.body.innerText").await;
+        let bare =
+            regex::Regex::new(r"\b(act|col|nav|detail|endpoint|say|log|plot|tile|system|config|keys)\.[a-z_]+\b")
+                .unwrap();
+        assert!(!bare.is_match(text.as_str().unwrap().replace("log.jsonl", "").as_str()), "{name}: {text}");
+    }
+    page.open(&visit.origin()).await;
+    page.shows("h1", "概览").await;
+    visit.assert_clean();
+}
+
+#[tokio::test]
+async fn the_theme_follows_the_system_until_somebody_chooses() {
+    let Some((visit, _upstreams)) = lively().await else { return };
+    let page = &visit.page;
+    let ground =
+        "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number).reduce((all, one) => all + one)";
+    page.scheme("dark").await;
+    page.until("dark", &format!("{ground} < 150")).await;
+    page.scheme("light").await;
+    page.until("light", &format!("{ground} > 600")).await;
+    visit.go("system").await;
+    page.click("button", "Dark").await;
+    page.until("dark though the system is light", &format!("{ground} < 150")).await;
+    page.open(&visit.origin()).await;
+    page.until("still", &format!("{ground} < 150")).await;
+    visit.assert_clean();
+}
+
+/// Runs where `AXE_CORE` names axe-core's `axe.min.js`.
+#[tokio::test]
+async fn a_checker_of_accessibility_finds_nothing_serious() {
+    let Some(checker) = std::env::var_os("AXE_CORE") else { return };
+    let checker = std::fs::read_to_string(checker).unwrap();
+    let Some((visit, _upstreams)) = lively().await else { return };
+    let page = &visit.page;
+    page.eval(&format!("{checker}; 0")).await;
+    let mut faults = Vec::new();
+    for scheme in ["dark", "light"] {
+        page.scheme(scheme).await;
+        for (name, view, there) in views(&visit).await {
+            visit.go(&view).await;
+            page.until(name, &format!("T.find({there:?})")).await;
+            faults.extend(serious(page, &format!("{name}, {scheme}")).await);
+        }
+        visit.go("endpoints").await;
+        page.click("button", "Add endpoint").await;
+        page.shows("dialog", "Credential").await;
+        faults.extend(serious(page, &format!("the form, {scheme}")).await);
+        page.click("dialog button", "Close").await;
+        page.until("it is closed", "!document.querySelector('dialog')").await;
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    visit.assert_clean();
+}
+
+/// What it calls serious or critical, one line each.
+async fn serious(page: &Page, place: &str) -> Vec<String> {
+    // Colours are judged when they have come to rest.
+    page.eval("Promise.all(document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity).map((one) => one.finished.catch(() => {})))").await;
+    let found = page
+        .eval(
+            "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations
+               .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+               .map(({ id, help, nodes }) => [id, help, nodes.slice(0, 3).map((one) => one.html.slice(0, 160) + ' ' + (one.any[0]?.message ?? ''))]))",
+        )
+        .await;
+    let found = found.as_array().cloned().unwrap_or_else(|| vec![json!("the checker said nothing")]);
+    found.iter().map(|one: &Value| format!("{place}: {one:#}")).collect()
+}
