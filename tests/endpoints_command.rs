@@ -667,7 +667,7 @@ mod with_the_real_proxy {
     #[test]
     fn a_proxy_that_cannot_be_asked_takes_the_change_from_the_file() {
         let place = Place { port: closed_port(), ..Place::empty() };
-        let text = place.text().replace("port: 1 }", "port: 0 }").replace(" }   # page", ", auth_token: ${WORD} }");
+        let text = place.text().replace("port: 1 }", "port: 0 }").replace(" }   # page", ", auth_token: '${WORD}' }");
         fs::write(place.file(), text).unwrap();
         let word = ("WORD", "hunter-word-hunter");
         let _serving = Serving::start(&place, &[KEYS[0], word]);
