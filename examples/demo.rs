@@ -136,7 +136,7 @@ fn talk(name: &str, seen: &Seen) -> Option<Reply> {
     path.ends_with("/messages").then(|| {
         if seen.wants_stream() {
             // One stream in three is slow enough to be watched.
-            let pause = if seen.body.len() % 3 == 0 { 200 } else { 20 };
+            let pause = if seen.body.len().is_multiple_of(3) { 200 } else { 20 };
             Reply::stream(bodies::events(&words)).spaced(&Part::Pause(Duration::from_millis(pause)))
         } else {
             Reply::message(&words.concat())

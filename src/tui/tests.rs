@@ -167,7 +167,7 @@ async fn a_stop_is_passed_on_and_the_screen_is_drawn_again() {
 /// Drawing is what costs: a flood must not make it draw faster, and nothing at all must not make it draw often.
 #[tokio::test(start_paused = true)]
 async fn it_draws_ten_times_a_second_at_most_and_once_a_second_at_rest() {
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let quiet = play(after_begin(vec![Waits(minute)])).await.outside.drawn.get();
     assert!((58..70).contains(&quiet), "{quiet} pictures in a minute of rest");
     let mut flood = Vec::new();
