@@ -460,11 +460,11 @@ async fn who_holds_connections_open_does_not_keep_others_out() {
             0 => {}
             1 => wire.write("GET /api/status HT").await,
             _ => {
-                let head = format!(
+                let login = format!(
                     "POST /api/login HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n",
                     admin.address
                 );
-                wire.write(format!("{head}Content-Length: 1000\r\n\r\n{{")).await;
+                wire.write(format!("{login}Content-Length: 1000\r\n\r\n{{")).await;
             }
         }
         held.push(wire);

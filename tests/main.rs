@@ -8,7 +8,10 @@ mod admin_api;
 mod admin_edits;
 #[cfg(target_os = "linux")]
 mod admin_events;
+mod admin_logs;
+mod admin_openapi;
 mod admin_safety;
+mod admin_start;
 mod breaking;
 mod cli;
 mod clients;
