@@ -78,7 +78,7 @@ fn is(kind: &str, value: &Value) -> bool {
 
 /// What to send to each operation so that it succeeds, in an order in which they all do.
 fn calls(id: &str, upstream: &str) -> Vec<(&'static str, &'static str, String, Value)> {
-    let at = |path: &str| path.replace("{name}", "beta").replace("{id}", id);
+    let at = |path: &str| path.replace("sessions/{id}", "sessions/s-1").replace("{name}", "beta").replace("{id}", id);
     let added = json!({"name": "gamma", "url": upstream, "auth_type": "passthrough"});
     let mut calls = Vec::new();
     for (method, path, body) in [
@@ -89,7 +89,7 @@ fn calls(id: &str, upstream: &str) -> Vec<(&'static str, &'static str, String, V
         ("get", "/api/stats", Value::Null),
         ("get", "/api/config", Value::Null),
         ("get", "/api/openapi.json", Value::Null),
-        ("get", "/api/session/{id}", Value::Null),
+        ("get", "/api/sessions/{id}", Value::Null),
         ("get", "/metrics", Value::Null),
         ("get", "/healthz", Value::Null),
         ("get", "/readyz", Value::Null),

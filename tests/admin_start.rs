@@ -144,8 +144,8 @@ async fn a_program_without_a_file_makes_a_first_one_when_an_endpoint_is_added() 
     assert!(text.contains("${FIRST_KEY}") && !text.contains("sk-first"), "{text}");
     #[cfg(unix)]
     {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(bare.file()).unwrap().permissions());
-        assert_eq!(mode & 0o777, 0o600);
+        let permissions = std::fs::metadata(bare.file()).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&permissions) & 0o777, 0o600);
     }
     // From now on it is a file like any other: changed by the API, and watched.
     admin.change("PATCH", "/api/endpoints/alpha", &json!({"priority": 4})).await;

@@ -247,7 +247,7 @@ fn every_command_is_in_the_tables() {
             let is_it = |line: &&str| *line == leaf || line.starts_with(&format!("{leaf} "));
             // It would not end, or writes what is there already.
             let left_out = table.len() == RUNNING.len() && ["serve", "init"].contains(&leaf.as_str());
-            assert!(left_out || lines.iter().any(|line| is_it(line)), "{leaf} has no row");
+            assert!(left_out || lines.iter().any(is_it), "{leaf} has no row");
         }
     }
 }

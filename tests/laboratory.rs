@@ -287,7 +287,8 @@ impl Lab {
                 lab.endpoint = Endpoint::at("alpha", &nobody.url().unwrap());
                 lab.ignoring = Some(nobody);
             }
-            Nowhere => lab.endpoint = Endpoint::at("alpha", "http://no-such-host.invalid:9"),
+            // Too long for a name: no resolver is asked, so none keeps it waiting.
+            Nowhere => lab.endpoint = Endpoint::at("alpha", &format!("http://{}.invalid:9", "x".repeat(64))),
             NoTls => lab.endpoint = Endpoint::at("alpha", &upstream.url().replace("http:", "https:")),
             _ => {}
         }

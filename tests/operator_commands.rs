@@ -76,7 +76,10 @@ mod status {
         let admin = closed_port();
         let folder = place(1, admin);
         let off = run(program(folder.path(), &["status"])).await;
-        off.refused(4, &[&format!("no running claude-proxy at 127.0.0.1:{admin}"), "nobody listens", "claude-proxy serve"]);
+        off.refused(
+            4,
+            &[&format!("no running claude-proxy at 127.0.0.1:{admin}"), "nobody listens", "claude-proxy serve"],
+        );
         let ran = run(program(folder.path(), &["-c", "config.yaml", "status", "--json"])).await;
         let error: Value = serde_json::from_str(&ran.err).unwrap();
         assert_eq!((ran.code, &error["error"]["code"]), (Some(4), &json!("no_proxy")));
@@ -88,7 +91,9 @@ mod status {
         let alpha = healthy("alpha").await;
         let proxy = Config::in_order([&alpha]).start().await;
         let admin = format!("http://{}", proxy.address());
-        run(program(&proxy.folder(), &["status", "--admin", &admin])).await.refused(4, &["the one for clients", "--admin"]);
+        run(program(&proxy.folder(), &["status", "--admin", &admin]))
+            .await
+            .refused(4, &["the one for clients", "--admin"]);
     }
 }
 
@@ -153,7 +158,8 @@ mod statusline {
         running.proxy.record(&answer).await;
         let mut command = running.program(&["statusline", "--within", "5000", "--color", "never"]);
         let ran = tokio::task::spawn_blocking(move || {
-            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut child =
+                command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             let mut held = child.stdin.take().unwrap();
             held.write_all(input("s").as_bytes()).unwrap();
             let output = child.wait_with_output().unwrap();
@@ -187,7 +193,10 @@ mod statusline {
             }
         }
         let ran = run(program(off.path(), &["statusline", "--nonsense"])).await;
-        assert!(ran.code == Some(0) && ran.out.contains("wrong arguments") && ran.err.contains("--nonsense"), "{ran:?}");
+        assert!(
+            ran.code == Some(0) && ran.out.contains("wrong arguments") && ran.err.contains("--nonsense"),
+            "{ran:?}"
+        );
     }
 
     /// Not how fast it is, which a busy machine would spoil, but that nothing which hangs is waited for.
@@ -232,7 +241,8 @@ mod run_command {
     async fn the_command_finds_this_proxy_in_its_environment_and_nothing_else_changed() {
         let alpha = healthy("alpha").await;
         let running = running(&alpha).await;
-        let mut command = running.program(&["run", "--", "sh", "-c", "env; cat; echo \"$0 $*\"", "a b", "--json", "-c"]);
+        let mut command =
+            running.program(&["run", "--", "sh", "-c", "env; cat; echo \"$0 $*\"", "a b", "--json", "-c"]);
         command.env("OWN", "kept").env("no_proxy", "corp.example");
         let ran = run_with(command, "from stdin\n").await;
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
@@ -260,14 +270,20 @@ mod run_command {
         let ran = running.run(&["run", "--", "no-such-command"]).await;
         ran.refused(127, &["cannot start no-such-command: there is no such command", "install it"]);
         running.run(&["run", "--", "./known.yaml"]).await.refused(126, &["may not be run", "chmod +x"]);
-        running.run(&["run", "--", "./\u{1b}[2J"]).await.refused(127, &["cannot start ./\\u{1b}[2J: there is no such file"]);
+        running
+            .run(&["run", "--", "./\u{1b}[2J"])
+            .await
+            .refused(127, &["cannot start ./\\u{1b}[2J: there is no such file"]);
     }
 
     #[tokio::test]
     async fn without_a_proxy_nothing_is_started() {
         let folder = place(closed_port(), 1);
         let ran = run(program(folder.path(), &["run", "--", "touch", "started"])).await;
-        ran.refused(4, &["no running claude-proxy", "nobody listens there; the command was not started", "claude-proxy serve"]);
+        ran.refused(
+            4,
+            &["no running claude-proxy", "nobody listens there; the command was not started", "claude-proxy serve"],
+        );
         assert!(!folder.path().join("started").exists());
     }
 
@@ -286,10 +302,12 @@ mod run_command {
         let running = running(&alpha).await;
         let settings = running.folder().join(".claude/settings.json");
         fs::create_dir_all(settings.parent().unwrap()).unwrap();
-        let env = json!({ "env": { "ANTHROPIC_BASE_URL": "https://elsewhere.example", "ANTHROPIC_AUTH_TOKEN": "hunter3" } });
+        let env =
+            json!({ "env": { "ANTHROPIC_BASE_URL": "https://elsewhere.example", "ANTHROPIC_AUTH_TOKEN": "hunter3" } });
         fs::write(&settings, env.to_string()).unwrap();
         let ran = running.run(&["run", "--", "true"]).await;
-        let told = "settings.json sets another ANTHROPIC_BASE_URL and ANTHROPIC_AUTH_TOKEN, and Claude Code heeds that one";
+        let told =
+            "settings.json sets another ANTHROPIC_BASE_URL and ANTHROPIC_AUTH_TOKEN, and Claude Code heeds that one";
         assert!(ran.code == Some(0) && ran.err.contains(told), "{}", ran.err);
         assert!(!ran.err.contains("hunter") && !ran.err.contains("elsewhere"), "{}", ran.err);
     }
@@ -304,7 +322,9 @@ mod man {
         let ran = run(program(folder.path(), &["man", "new/man1"])).await;
         assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{}", ran.err);
         let pages = folder.path().join("new/man1");
-        for name in ["claude-proxy.1", "claude-proxy-endpoints-add.1", "claude-proxy-logs-tail.1", "claude-proxy-filter.7"] {
+        for name in
+            ["claude-proxy.1", "claude-proxy-endpoints-add.1", "claude-proxy-logs-tail.1", "claude-proxy-filter.7"]
+        {
             let text = fs::read_to_string(pages.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert!(text.contains(".SH NAME") && text.contains("EXAMPLES"), "{name}: {text}");
         }
@@ -362,8 +382,8 @@ async fn control_characters_never_reach_a_terminal_raw() {
 async fn nothing_is_cut_when_it_is_piped() {
     let alpha = answering("alpha", Reply::status(500)).await;
     let name = "a-very-long-name-of-an-endpoint-".repeat(2);
-    let long = Endpoint::of(&alpha);
-    let long = Endpoint { name: name.trim_end_matches('-').to_owned(), ..long };
+    let mut long = Endpoint::of(&alpha);
+    long.name = name.trim_end_matches('-').to_owned();
     let running = Running::of(Config::of([long.clone()])).await;
     let session = "s".repeat(200);
     let answer = running.proxy.send(&Request::message().session(&session)).await;
