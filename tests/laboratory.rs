@@ -272,7 +272,9 @@ impl Lab {
             Fault(name) => script.always(faults::reply(name, stream).unwrap_or_else(|| panic!("no fault {name}"))),
             Does(reply) => script.always(reply(stream)),
             Accepts(accept) => script.accepting(accept),
-            Refuses | Ignores | Nowhere | NoTls => script,
+            // It speaks at once: one that waits for the end of a head would leave the handshake waiting too.
+            NoTls => script.accepting(Accept::Speak("no TLS\r\n\r\n")),
+            Refuses | Ignores | Nowhere => script,
         };
         let upstream = script.start().await.unwrap();
         let mut lab = Self { endpoint: Endpoint::of(&upstream), upstream: None, refusing: None, ignoring: None };

@@ -288,15 +288,6 @@ mod run_command {
     }
 
     #[tokio::test]
-    async fn somebody_else_on_that_port_does_not_get_the_token() {
-        let other = healthy("other").await;
-        let folder = place(other.address().port(), 1);
-        let ran = run(program(folder.path(), &["run", "--", "env"])).await;
-        ran.refused(4, &["somebody else listens there"]);
-        assert!(!ran.err.contains("hunter2"), "{}", ran.err);
-    }
-
-    #[tokio::test]
     async fn settings_of_claude_code_that_win_are_named() {
         let alpha = healthy("alpha").await;
         let running = running(&alpha).await;
@@ -399,7 +390,6 @@ async fn nothing_is_cut_when_it_is_piped() {
         command.env("COLUMNS", "40");
         let ran = run(command).await;
         assert!(whole.iter().all(|word| ran.out.contains(word)), "{line:?}: {}", ran.out);
-        assert!(!ran.out.contains('…') || !ran.out.contains(&long.name[..20]), "{line:?}: {}", ran.out);
     }
 }
 
@@ -413,7 +403,8 @@ async fn the_pages_are_right_by_groffs_own_word() {
         return;
     }
     for page in fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()) {
-        let shown = std::process::Command::new("groff").args(["-man", "-Tutf8", "-ww"]).arg(&page).output().unwrap();
+        let shown =
+            std::process::Command::new("groff").args(["-Kutf8", "-man", "-Tutf8", "-ww"]).arg(&page).output().unwrap();
         let (text, err) = (String::from_utf8_lossy(&shown.stdout), String::from_utf8_lossy(&shown.stderr));
         assert!(text.len() > 400 && err.is_empty(), "{}: {err}", page.display());
     }
