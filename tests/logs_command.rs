@@ -43,7 +43,7 @@ impl Place {
     }
 
     fn log(&self, part: &str, records: &[Value]) {
-        let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
+        let lines = records.iter().map(|record| format!("{record}\n")).collect::<Vec<_>>().concat();
         self.add(part, lines.as_bytes());
     }
 

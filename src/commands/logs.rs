@@ -14,11 +14,10 @@ use std::path::{Path, PathBuf};
 
 pub use self::ask::BadFilter;
 
-use super::{CommandError, Exit, print};
+use super::{CommandError, Exit};
 use crate::cli::LogsCommand;
 use crate::config::{Logging, load_logging};
 use crate::logs::store::LogStore;
-use crate::wire::filter::page;
 
 pub fn run(explicit: Option<&Path>, command: &LogsCommand) -> Result<Exit, CommandError> {
     let log = Log::of(load_logging(explicit)?);
