@@ -179,7 +179,10 @@ async fn act<B: Backend>(effect: Effect, terminal: &mut Terminal<B>, outside: &m
             return Ok(false);
         }
     }
-    terminal.clear().map_err(gone)?;
+    // As if it had another size: everything is drawn anew. `clear` would ask the terminal where its cursor is, and the
+    // answer would go to the thread that waits for keys.
+    let size = terminal.size().map_err(gone)?;
+    terminal.resize(size.into()).map_err(gone)?;
     Ok(true)
 }
 

@@ -368,7 +368,7 @@ mod completing {
         let ran = Ran::of(bash.current_dir(place.path()).output().unwrap());
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         let answers: Vec<_> = ran.out.split_terminator(".\n").map(str::trim_end).collect();
-        let first = "primary\nmy\\ mirror\nor:free\n--json\n--config\n--no-spend\n--color\n--help\n--version";
+        let first = "primary\nmy\\ mirror\nor:free\n--json\n--no-spend\n--help\n--config\n--color";
         let rest = ["my\\ mirror", "free", "elsewhere", "elsewhere", "always", "serve", "path", "--no-spend", "fish"];
         assert_eq!(answers, [&[first][..], &rest, &["other.yaml", ""]].concat());
     }

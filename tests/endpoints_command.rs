@@ -81,10 +81,10 @@ impl Place {
     }
 
     fn run_with(&self, line: &[&str], input: &str) -> Ran {
-        self.finish(self.start(line), line, input)
+        Self::finish(self.start(line), line, input)
     }
 
-    fn finish(&self, mut running: Child, line: &[&str], input: &str) -> Ran {
+    fn finish(mut running: Child, line: &[&str], input: &str) -> Ran {
         // A program that reads nothing may be gone by now.
         let _ = running.stdin.take().unwrap().write_all(input.as_bytes());
         let output = running.wait_with_output().unwrap();
@@ -272,7 +272,7 @@ mod without_a_proxy {
         for line in [&["list"][..], &["list", "--json"], &["disable", "primary", "--dry-run"]] {
             let mut running = place.start(line);
             drop(running.stdout.take());
-            let ran = place.finish(running, line, "");
+            let ran = Place::finish(running, line, "");
             assert!(ran.code == 0 && !ran.err.contains("error"), "{line:?}: {}", ran.err);
         }
     }
@@ -667,7 +667,7 @@ mod with_the_real_proxy {
     #[test]
     fn a_proxy_that_cannot_be_asked_takes_the_change_from_the_file() {
         let place = Place { port: closed_port(), ..Place::empty() };
-        let text = place.text().replace("port: 1 }", "port: 0 }").replace(" }   # page", ", auth_token: ${WORD} }");
+        let text = place.text().replace("port: 1 }", "port: 0 }").replace(" }   # page", ", auth_token: '${WORD}' }");
         fs::write(place.file(), text).unwrap();
         let word = ("WORD", "hunter-word-hunter");
         let _serving = Serving::start(&place, &[KEYS[0], word]);
@@ -675,7 +675,7 @@ mod with_the_real_proxy {
         let line = ["endpoints", "list", "--plain"];
         let in_force = || {
             let running = place.command(&line).env(word.0, word.1).spawn().unwrap();
-            let ran = place.finish(running, &line, "");
+            let ran = Place::finish(running, &line, "");
             assert_eq!((ran.code, ran.err.as_str()), (0, ""), "it is the proxy's own list");
             ran.out.contains("mirror 1\tdisabled\t")
         };

@@ -260,8 +260,8 @@ async fn run(rows: Vec<Row>) {
 struct Lab {
     endpoint: Endpoint,
     upstream: Option<Upstream>,
-    _refusing: Option<Refusing>,
-    _ignoring: Option<Unanswering>,
+    refusing: Option<Refusing>,
+    ignoring: Option<Unanswering>,
 }
 
 impl Lab {
@@ -274,17 +274,17 @@ impl Lab {
             Refuses | Ignores | Nowhere | NoTls => script,
         };
         let upstream = script.start().await.unwrap();
-        let mut lab = Self { endpoint: Endpoint::of(&upstream), upstream: None, _refusing: None, _ignoring: None };
+        let mut lab = Self { endpoint: Endpoint::of(&upstream), upstream: None, refusing: None, ignoring: None };
         match alpha {
             Refuses => {
                 let nobody = Refusing::new().unwrap();
                 lab.endpoint = Endpoint::at("alpha", &nobody.url());
-                lab._refusing = Some(nobody);
+                lab.refusing = Some(nobody);
             }
             Ignores => {
                 let nobody = Unanswering::new().await.unwrap();
                 lab.endpoint = Endpoint::at("alpha", &nobody.url().unwrap());
-                lab._ignoring = Some(nobody);
+                lab.ignoring = Some(nobody);
             }
             Nowhere => lab.endpoint = Endpoint::at("alpha", "http://no-such-host.invalid:9"),
             NoTls => lab.endpoint = Endpoint::at("alpha", &upstream.url().replace("http:", "https:")),

@@ -43,8 +43,8 @@ impl Place {
     }
 
     fn log(&self, part: &str, records: &[Value]) {
-        let lines = records.iter().map(|record| format!("{record}\n")).collect::<Vec<_>>().concat();
-        self.add(part, lines.as_bytes());
+        let lines: Vec<_> = records.iter().map(Value::to_string).collect();
+        self.add(part, (lines.join("\n") + "\n").as_bytes());
     }
 
     fn command(&self, line: &[&str]) -> Command {
@@ -204,7 +204,9 @@ fn hits_are_there_before_the_search_is_over() {
     let place = Place::new();
     place.log("2026-03-08", &records("old", 8, 2));
     let mut long = records("new", 9, 300);
-    long.iter_mut().for_each(|record| record["request"]["body"] = "x".repeat(2000).into());
+    for record in &mut long {
+        record["request"]["body"] = "x".repeat(2000).into();
+    }
     place.log("2026-03-09", &long);
     // It cannot get to the older file before somebody reads: no pipe holds so much.
     let mut child = place.command(&["search", "--json", "claude"]).stdout(Stdio::piped()).spawn().unwrap();

@@ -8,6 +8,7 @@ mod admin_api;
 mod admin_edits;
 #[cfg(target_os = "linux")]
 mod admin_events;
+mod admin_safety;
 mod breaking;
 mod cli;
 mod clients;

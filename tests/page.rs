@@ -15,6 +15,7 @@ use crate::support::proxy::{Config, Proxy};
 
 /// A proxy, its admin API, and a browser at its page.
 struct Visit {
+    #[expect(dead_code, reason = "it ends when this is dropped")]
     browser: Browser,
     page: Page,
     proxy: Proxy,

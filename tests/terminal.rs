@@ -182,8 +182,12 @@ async fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back() {
     eventually("it takes the terminal again", || screen.is_raw()).await;
     let again = || String::from_utf8_lossy(&screen.seen.lock().unwrap()[drawn..]).contains("No running");
     eventually("it draws everything anew", again).await;
+    let drawn = screen.seen().len();
+    screen.press(b"\x0c");
+    let again = || String::from_utf8_lossy(&screen.seen.lock().unwrap()[drawn..]).contains("No running");
+    eventually("Ctrl-L draws everything anew", again).await;
     screen.press(b"q");
-    screen.exit().await;
+    assert_eq!(screen.exit().await.code(), Some(4));
     screen.assert_clean("q after fg").await;
 }
 

@@ -39,6 +39,26 @@ Register-ArgumentCompleter -Native -CommandName NAME -ScriptBlock {
 }
 "#;
 
+/// What clap's own script does with an answer that is no folder, and what ours does: no space goes behind an operator.
+/// A colon within a value has a backslash; one without begins its help.
+const ZSH_OTHERS: (&str, &str) = (
+    r#"            else
+                other+=("$completion")
+            fi
+        done
+"#,
+    r#"            elif [[ "$completion" == *(\\:|=|\>) || "$completion" == *(\\:|=|\>):* ]]; then
+                open+=("$completion")
+            else
+                other+=("$completion")
+            fi
+        done
+        [[ -n $open ]] && _describe -V 'values' open -S ''
+"#,
+);
+
+const ZSH_LISTS: (&str, &str) = ("local -a other=()\n", "local -a other=()\n        local -a open=()\n");
+
 /// A file on zsh's fpath is itself the function that is called the first time.
 const ZSH_AUTOLOADED: &str = r#"
 if [[ "$funcstack[1]" == "_claude-proxy" ]]; then
@@ -58,9 +78,13 @@ pub fn run(shell: Shell) -> Result<Exit, CommandError> {
 pub fn script(shell: Shell) -> Result<String, CommandError> {
     Ok(match shell {
         Shell::PowerShell => POWERSHELL.replace("NAME", NAME).replace("VARIABLE", VARIABLE),
-        // Without the program on the path, Tab should not print an error into the line.
-        Shell::Bash => registration("bash")?.replace(r#" -- "${words[@]}" \"#, r#" -- "${words[@]}" 2>/dev/null \"#),
-        Shell::Zsh => registration("zsh")? + ZSH_AUTOLOADED,
+        // Without the program on the path, Tab should not print an error into the line. No space goes behind an operator.
+        Shell::Bash => registration("bash")?
+            .replace(r#" -- "${words[@]}" \"#, r#" -- "${words[@]}" 2>/dev/null \"#)
+            .replace("=~ [=/:]$", r"=~ [=/:\>]$"),
+        Shell::Zsh => {
+            registration("zsh")?.replace(ZSH_OTHERS.0, ZSH_OTHERS.1).replace(ZSH_LISTS.0, ZSH_LISTS.1) + ZSH_AUTOLOADED
+        }
         other => registration(&other.to_string())?,
     })
 }

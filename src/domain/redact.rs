@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::{HeaderMap, header};
 use memchr::memmem::Finder;
 
+use super::endpoint::percent_decoded;
 use super::secret::Secret;
 
 /// What stands where a credential stood.
@@ -227,6 +228,18 @@ pub fn presented(headers: &HeaderMap) -> Vec<Secret> {
     found
 }
 
+/// The same from a query, by the names of its parameters: `?key=…`, `?access_token=…`.
+pub fn presented_in_query(query: &str) -> Vec<Secret> {
+    let mut found = Vec::new();
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        let name = percent_decoded(name).to_ascii_lowercase().replace('_', "-");
+        if value.len() >= SHORTEST_COOKIE && (name == "key" || name == "auth" || is_secret_header(&name)) {
+            found.extend([Secret::new(value), Secret::new(percent_decoded(value))]);
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -236,6 +249,15 @@ mod tests {
 
     fn redactor(values: &[&str]) -> Redactor {
         Redactor::new(&values.iter().map(|value| Secret::new(*value)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_query_presents_credentials_by_name() {
+        let of = |query: &str| presented_in_query(query).iter().map(|s| s.expose().to_owned()).collect::<Vec<_>>();
+        assert_eq!(of("beta=true&limit=100000000&max_tokens=12345678&key=1"), [""; 0]);
+        for name in ["key", "api_key", "API-Key", "access_token", "client%5Fsecret"] {
+            assert_eq!(of(&format!("a=b&{name}=hunter%2Btwo&c=d")), ["hunter%2Btwo", "hunter+two"], "{name}");
+        }
     }
 
     #[test]

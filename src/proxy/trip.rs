@@ -58,7 +58,8 @@ pub struct Arrival {
 impl Trip {
     /// Begins with the request's head. `id`: ours; it gives way to the upstream's when that answers with one.
     pub fn new(ledgers: &Ledgers, redactor: &Redactor, id: String, arrival: Arrival, inbound: &Inbound) -> Box<Self> {
-        let presented = redact::presented(&inbound.headers);
+        let mut presented = redact::presented(&inbound.headers);
+        presented.extend(inbound.target.query().map(redact::presented_in_query).unwrap_or_default());
         let (request_body, response_body) = ledgers.log.captures(&presented);
         let ticket = ledgers.traffic.begin(Begun {
             at: arrival.at,

@@ -83,12 +83,12 @@ fn the_page_asks_for_no_word_that_is_not_there() {
 fn the_filter_help_knows_the_language() {
     let help = std::fs::read_to_string(folder().join("parts/filter-help.js")).unwrap();
     let field = Regex::new(r"(?m)^  \['(\w+)', '([^']+)'\],$").unwrap();
-    let named: Vec<_> = field.captures_iter(&help).map(|one| (one[1].to_owned(), one[2].to_owned())).collect();
-    assert!(named.len() > 15, "the fields are read: {named:?}");
-    let names: Vec<_> = named.iter().map(|(name, _)| name.as_str()).collect();
+    let shown: Vec<_> = field.captures_iter(&help).map(|one| (one[1].to_owned(), one[2].to_owned())).collect();
+    assert!(shown.len() > 15, "the fields are read: {shown:?}");
+    let names: Vec<_> = shown.iter().map(|(name, _)| name.as_str()).collect();
     let fields: Vec<_> = FIELDS.iter().map(|field| field.name).collect();
     assert_eq!(names, fields);
-    for (name, example) in &named {
+    for (name, example) in &shown {
         let parsed = Filter::parse(example, clock::wall());
         assert!(parsed.is_ok(), "{name}: {example}: {parsed:?}");
     }

@@ -248,6 +248,8 @@ impl Proxy {
     pub fn log_text(&self) -> String {
         let Ok(files) = std::fs::read_dir(self.folder.path().join("logs")) else { return String::new() };
         let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        // The index lies beside them.
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
         paths.sort();
         paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
     }

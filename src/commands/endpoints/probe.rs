@@ -6,10 +6,11 @@ use anstyle::AnsiColor;
 use http::Method;
 use serde::Serialize;
 use tokio::task::JoinSet;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::super::{CommandError, Exit, check, load, note, print, print_json};
 use super::route::{self, Route, path_of};
-use super::{harmless, runtime, unknown};
+use super::{harmless, list, runtime, unknown};
 use crate::cli::{CheckArgs, EndpointTestArgs};
 use crate::client::AdminClient;
 use crate::wire::status::{EndpointList, TestView};
@@ -23,7 +24,12 @@ struct Report {
 
 pub(super) fn run(explicit: Option<&Path>, args: &EndpointTestArgs) -> Result<Exit, CommandError> {
     let runtime = runtime()?;
-    let client = match runtime.block_on(route::find(explicit, &args.attach, false))? {
+    let route = runtime.block_on(route::find(explicit, &args.attach, false))?;
+    let known = runtime.block_on(list::names(&route))?;
+    if let Some(name) = args.names.iter().find(|name| !known.contains(name)) {
+        return Err(unknown(name, &known));
+    }
+    let client = match route {
         Route::Proxy(client) => client,
         Route::File { why, .. } | Route::NoFile { why, .. } => {
             // `check` has a runtime of its own.
@@ -41,7 +47,7 @@ pub(super) fn run(explicit: Option<&Path>, args: &EndpointTestArgs) -> Result<Ex
     } else if tested.is_empty() {
         note("note: no endpoint is enabled, so there is nothing to test");
     } else {
-        let width = tested.iter().map(|test| test.name.chars().count()).max().unwrap_or_default();
+        let width = tested.iter().map(|test| harmless(&test.name).width()).max().unwrap_or_default();
         print(&tested.iter().map(|test| line(test, width)).collect::<Vec<_>>().join("\n"))?;
     }
     Ok(if healthy { Exit::Fine } else { Exit::Failed })
@@ -50,10 +56,6 @@ pub(super) fn run(explicit: Option<&Path>, args: &EndpointTestArgs) -> Result<Ex
 /// Side by side, in the order in which they were named.
 async fn test_all(client: &AdminClient, names: &[String]) -> Result<Vec<TestView>, CommandError> {
     let list: EndpointList = client.get("/api/endpoints").await.map_err(route::refused)?;
-    let known: Vec<String> = list.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
-    if let Some(name) = names.iter().find(|name| !known.contains(name)) {
-        return Err(unknown(name, &known));
-    }
     let enabled = list.endpoints.iter().filter(|endpoint| endpoint.enabled).map(|endpoint| endpoint.name.clone());
     let wanted: Vec<String> = if names.is_empty() { enabled.collect() } else { names.to_vec() };
     let mut tests = JoinSet::new();
@@ -77,7 +79,9 @@ fn line(test: &TestView, width: usize) -> String {
     let (mark, color, word) =
         if test.healthy { ("●", AnsiColor::Green, "healthy") } else { ("x", AnsiColor::Red, "not healthy") };
     let style = color.on_default();
-    let mut line = format!("{style}{mark}{style:#} {:width$}  {word} after {} ms", harmless(&test.name), test.ms);
+    let name = harmless(&test.name);
+    let space = " ".repeat(width.saturating_sub(name.width()));
+    let mut line = format!("{style}{mark}{style:#} {name}{space}  {word} after {} ms", test.ms);
     if let Some(model) = &test.model {
         line = format!("{line}, asked for {}", harmless(model));
     }

@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn the_inside_of_a_credential_is_not_shown_whatever_it_looks_like() {
         for value in [
-            "|-\n    level: hunter\n    - info\n\n    enabled",
+            "|-\n      level: hunter\n      - info\n\n      enabled",
             ">-\n     hunter",
             "\n     hunter",
             "hunter\n     level: hunter",

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::support::PATIENCE;
 
 #[derive(Clone)]
-pub struct Pipe {
+pub(super) struct Pipe {
     calls: mpsc::UnboundedSender<(Value, oneshot::Sender<Value>)>,
     heard: Arc<Mutex<Vec<Heard>>>,
 }
@@ -24,7 +24,7 @@ struct Heard {
 }
 
 impl Pipe {
-    pub fn new(to: ChildStdin, from: ChildStdout) -> Self {
+    pub(super) fn new(to: ChildStdin, from: ChildStdout) -> Self {
         let (calls, waiting) = mpsc::unbounded_channel();
         let heard = Arc::default();
         tokio::spawn(talk(to, from, waiting, Arc::clone(&heard)));
@@ -35,7 +35,7 @@ impl Pipe {
     ///
     /// # Panics
     /// When the browser refuses it, is gone, or says nothing.
-    pub async fn call(&self, session: Option<&str>, method: &str, params: Value) -> Value {
+    pub(super) async fn call(&self, session: Option<&str>, method: &str, params: Value) -> Value {
         let mut call = json!({"method": method, "params": params});
         if let Some(session) = session {
             call["sessionId"] = session.into();
@@ -49,14 +49,14 @@ impl Pipe {
     }
 
     /// What was told of that session so far: methods with their params.
-    pub fn heard(&self, session: &str) -> Vec<(String, Value)> {
+    pub(super) fn heard(&self, session: &str) -> Vec<(String, Value)> {
         let heard = self.heard.lock().unwrap();
         let own = heard.iter().filter(|one| one.session == session);
         own.map(|one| (one.method.clone(), one.params.clone())).collect()
     }
 
     /// The last one of that method.
-    pub fn last(&self, session: &str, method: &str) -> Option<Value> {
+    pub(super) fn last(&self, session: &str, method: &str) -> Option<Value> {
         self.heard(session).into_iter().rev().find(|(own, _)| own == method).map(|(_, params)| params)
     }
 }
