@@ -294,7 +294,7 @@ mod tests {
         let shown: Vec<&str> = text.lines().collect();
         assert_eq!(shown[0], "TIME     ST  ENDPOINT       MODEL          IN    OUT FIRST TOTAL  ID");
         assert_eq!(shown[1], "── 2026-03-09 ──");
-        assert_eq!(&shown[2][9..], "200 kimi>mirror-1  sonnet-5    12.0k    311  3.1s  9.8s  …C35K2UUqR7Fy");
+        assert_eq!(&shown[2][9..], "200 kimi>mirror-1  sonnet-5    12.0k    311  3.1s  9.8s  …5C35K2UUqR7Fy");
         assert_eq!(shown[3], "         └ kimi is overloaded or limits the rate (529) after 0.4s");
         assert_eq!(shown.len(), 6, "the day stands once");
         assert!(shown.iter().all(|line| line.width() <= 80), "{text}");

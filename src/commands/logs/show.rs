@@ -290,7 +290,7 @@ Attempts
 Request headers
   x-evil: a\u{9b}2J
 
-Request body: the first 31 B of 46.8 KiB
+Request body: the first 29 B of 46.8 KiB
 {
   "model": "m",
   "messages": [
