@@ -101,8 +101,7 @@ impl LogStore {
         found: Found<'_>,
     ) -> io::Result<Option<Position>> {
         // Whoever wants the newest records, whatever they are, need not wait for an index.
-        let lookup =
-            if filter.is_empty() { self.0.without() } else { self.0.caught_up(&sources(self.directory())?) };
+        let lookup = if filter.is_empty() { self.0.without() } else { self.0.caught_up(&sources(self.directory())?) };
         Search { filter, detail, stop, lookup }.run(self.directory(), from, found)
     }
 
