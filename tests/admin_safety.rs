@@ -384,12 +384,14 @@ async fn no_answer_shows_a_secret() {
     }
     let id = proxy.records()[0]["id"].as_str().unwrap().to_owned();
     for path in get_routes(&admin).await {
-        let path = path.replace("{id}", &id);
+        // That stream does not end.
         if path == "/api/events" {
             continue;
         }
+        let no_session = path.starts_with("/api/sessions/");
+        let path = path.replace("{id}", &id);
         let answer = admin.get(&path).await;
-        assert!(answer.status() < 400, "{path}: {}", answer.text());
+        assert!(answer.status() < 400 || no_session, "{path}: {}", answer.text());
         assert_clean(answer.text(), &path);
         assert!(answer.head.headers.iter().all(|(_, value)| SECRETS.iter().all(|secret| !value.contains(secret))));
     }
@@ -458,11 +460,11 @@ async fn who_holds_connections_open_does_not_keep_others_out() {
             0 => {}
             1 => wire.write("GET /api/status HT").await,
             _ => {
-                let head = format!(
+                let login = format!(
                     "POST /api/login HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n",
                     admin.address
                 );
-                wire.write(format!("{head}Content-Length: 1000\r\n\r\n{{")).await;
+                wire.write(format!("{login}Content-Length: 1000\r\n\r\n{{")).await;
             }
         }
         held.push(wire);

@@ -92,7 +92,8 @@ async fn broken_connections() {
         row(Nowhere, BOTH, "connect", None, Failure, end),
         row(Refuses, BOTH, "connect", None, Failure, end),
         row(NoTls, BOTH, "connect", None, Failure, end),
-        row(Accepts(Accept::Reset), BOTH, "transport", None, Failure, end),
+        // The reset may be there before the connection is seen to stand.
+        row(Accepts(Accept::Reset), BOTH, "transport|connect", None, Failure, end),
         row(Accepts(Accept::Close), BOTH, "transport", None, Failure, end),
         row(Accepts(Accept::Speak("no HTTP\r\n\r\n")), BOTH, "transport", None, Failure, end),
         row(Fault("close"), BOTH, "transport", None, Failure, end),
@@ -286,7 +287,8 @@ impl Lab {
                 lab.endpoint = Endpoint::at("alpha", &nobody.url().unwrap());
                 lab.ignoring = Some(nobody);
             }
-            Nowhere => lab.endpoint = Endpoint::at("alpha", "http://no-such-host.invalid:9"),
+            // Too long for a name: no resolver is asked, so none keeps it waiting.
+            Nowhere => lab.endpoint = Endpoint::at("alpha", &format!("http://{}.invalid:9", "x".repeat(64))),
             NoTls => lab.endpoint = Endpoint::at("alpha", &upstream.url().replace("http:", "https:")),
             _ => {}
         }
@@ -312,7 +314,9 @@ fn quick(config: Config) -> Config {
 
 fn assert_attempt(record: &Value, word: &str, status: Option<u16>) {
     let first = &record["attempts"][0];
-    assert_eq!((&first["endpoint"], &first["fault"]), (&json!("alpha"), &json!(word)), "{record}");
+    assert_eq!(first["endpoint"], "alpha", "{record}");
+    let fault = first["fault"].as_str().unwrap_or_default();
+    assert!(word.split('|').any(|word| word == fault), "{word}: {record}");
     assert_eq!(first["status"], json!(status), "{record}");
 }
 

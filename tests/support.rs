@@ -6,6 +6,7 @@ pub mod client;
 #[cfg(target_os = "linux")]
 pub mod machine;
 pub mod outbound;
+pub mod program;
 pub mod proxy;
 pub mod strict;
 pub mod upstream;

@@ -10,6 +10,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use super::{CommandError, Exit, note};
 use crate::cli::{Cli, ManArgs};
+use crate::wire::filter;
 
 const MANUAL: &str = "claude-proxy manual";
 /// Stands before each piece that is rendered; once is enough.
@@ -22,7 +23,8 @@ pub fn run(args: &ManArgs) -> Result<Exit, CommandError> {
         CommandError::failed("not_written", message, "name a folder that you may write to")
     };
     fs::create_dir_all(dir).map_err(|error| failed("make the folder", dir, &error))?;
-    let pages = pages()?;
+    let mut pages = pages()?;
+    pages.push(("claude-proxy-filter.7".to_owned(), filter_page()?));
     for (name, text) in &pages {
         let path = dir.join(name);
         fs::write(&path, text).map_err(|error| failed("write", &path, &error))?;
@@ -77,6 +79,28 @@ fn page(command: &Command, root: &Command, names: &[&str]) -> io::Result<Vec<u8>
     let title = format!(".TH {name} 1 \"\" \"{} {version}\" \"{MANUAL}\"\n", root.get_name());
     let sections = String::from_utf8_lossy(&sections).replace(PREAMBLE, "");
     Ok([PREAMBLE, &title, &sections].concat().into_bytes())
+}
+
+/// `help filter` as a page of its own.
+fn filter_page() -> io::Result<Vec<u8>> {
+    let mut page = Roff::new();
+    page.control("TH", ["CLAUDE-PROXY-FILTER", "7", "", concat!("claude-proxy ", env!("CARGO_PKG_VERSION")), MANUAL]);
+    page.control("SH", ["NAME"]).text([roman("claude-proxy-filter - the filter language of the request log")]);
+    page.control("SH", ["DESCRIPTION"]).control("nf", []);
+    for line in filter::page::text().lines() {
+        // A short line of letters alone, at the margin, stands above what it names.
+        let is_heading = !line.is_empty() && line.len() < 20 && line.chars().all(|c| c.is_alphabetic() || c == ' ');
+        if is_heading && !line.starts_with(' ') {
+            page.control("fi", []).control("SH", [line.to_uppercase().as_str()]).control("nf", []);
+        } else {
+            page.text([roman(line)]);
+        }
+    }
+    page.control("fi", []);
+    page.control("SH", ["SEE ALSO"]).text([bold("claude-proxy-logs"), roman("(1)")]);
+    let mut text = Vec::new();
+    page.to_writer(&mut text)?;
+    Ok(text)
 }
 
 /// What stands at the top of the help, `Examples:` and lines below it.
