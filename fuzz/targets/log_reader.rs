@@ -4,6 +4,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
 
 use claude_proxy::logs::follow::Follow;
 use claude_proxy::logs::store::{LogStore, Query};
@@ -15,8 +16,11 @@ use libfuzzer_sys::fuzz_target;
 /// Cheap to write for a fuzzer: `@` stands for a whole small record.
 const RECORD: &[u8] = br#"{"id":"r","status":200,"time":"2026-03-09T12:00:00Z"}"#;
 
-fn ids(store: &LogStore, detail: Detail) -> Vec<String> {
-    let filter = Filter::default();
+/// Fits every record, and is a question that the index has the answer to.
+const EVERY: &str = "stream:true or stream:false";
+
+fn ids(store: &LogStore, filter: &str, detail: Detail) -> Vec<String> {
+    let filter = Filter::parse(filter, SystemTime::UNIX_EPOCH).unwrap();
     let query = Query { filter: &filter, before: None, limit: usize::MAX, detail };
     let mut ids = Vec::new();
     let mut hit = |record: RequestRecord| {
@@ -53,8 +57,8 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(followed, expected);
     expected.reverse();
     let store = LogStore::open(folder.path());
-    for _ in 0..2 {
-        assert_eq!(ids(&store, Detail::Whole), expected);
+    for filter in ["", EVERY] {
+        assert_eq!(ids(&store, filter, Detail::Whole), expected, "{filter}");
     }
     for id in expected.iter().filter(|id| !id.is_empty()).take(3) {
         assert!(store.get(id).unwrap().is_some_and(|record| record.id == *id));

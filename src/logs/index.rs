@@ -170,9 +170,9 @@ impl Index {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        // What a power cut takes is read from the files again.
+        // What a power cut takes is read from the files again. It comes first: the next one would wait for the disk.
         connection.pragma_update(None, "synchronous", "OFF")?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
         prepare_schema(&connection)?;
         Ok(Self { connection, words: Words::default(), path: path.to_owned(), opened: identity(path) })

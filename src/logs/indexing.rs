@@ -57,6 +57,11 @@ impl Indexing {
         lookup
     }
 
+    /// For a question that the index has no answer to: nothing is opened, filled or waited for.
+    pub(super) fn without(self: &Arc<Self>) -> Lookup {
+        Lookup { index: None, shelf: Arc::clone(self) }
+    }
+
     fn connection(&self) -> Option<Index> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if let Some(index) = idle.filter(Index::is_current) {

@@ -269,7 +269,7 @@ fn the_index_is_for_the_owner_alone() {
 #[test]
 fn somebody_who_holds_the_index_is_no_hindrance() {
     let folder = filled();
-    found(&folder.store(), "");
+    found(&folder.store(), "status:200");
     let other = rusqlite::Connection::open(folder.path().join(NAME)).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     folder.add("2026-03-10", [failed("e1", 10)]);
@@ -335,6 +335,8 @@ fn much_that_is_new_is_indexed_in_the_background_while_answers_come_at_once() {
     folder.add("2026-03-09", (0..60).map(|n| with_body(&format!("d{n}"), &body)));
     let store = folder.store();
     assert_eq!(page(&store, "", None, 2).0, ["d59", "d58"]);
+    assert!(!folder.path().join(NAME).exists(), "the newest page needs no index");
+    assert_eq!(page(&store, "status:200", None, 2).0, ["d59", "d58"]);
     let limit = crate::clock::now() + Duration::from_secs(10);
     let covered = || {
         let connection = rusqlite::Connection::open(folder.path().join(NAME)).unwrap();
