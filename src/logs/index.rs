@@ -172,8 +172,7 @@ impl Index {
         connection.busy_timeout(PATIENCE)?;
         // What a power cut takes is read from the files again. It comes first: the next one would wait for the disk.
         connection.pragma_update(None, "synchronous", "OFF")?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
+        connection.pragma_update(None, "journal_mode", "MEMORY")?;
         prepare_schema(&connection)?;
         Ok(Self { connection, words: Words::default(), path: path.to_owned(), opened: identity(path) })
     }
