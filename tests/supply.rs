@@ -18,6 +18,13 @@ fn listed(key: &str) -> BTreeSet<String> {
     lines.flat_map(|line| line.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
+/// This machine, as the compiler calls it.
+fn host() -> String {
+    let rustc = Command::new("rustc").arg("-vV").output().unwrap();
+    let told = String::from_utf8(rustc.stdout).unwrap();
+    told.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned()
+}
+
 /// Everything that is compiled for this machine, tests aside.
 fn compiled() -> Vec<Value> {
     let run = |args: &[&str]| {
@@ -33,8 +40,9 @@ fn compiled() -> Vec<Value> {
             Some((words.next()?, words.next()?.trim_start_matches('v')))
         })
         .collect();
-    let metadata: Value =
-        serde_json::from_str(&run(&["metadata", "--locked", "--offline", "--format-version", "1"])).unwrap();
+    // Only this machine's crates: those for others were never downloaded in a fresh clone.
+    let metadata = ["metadata", "--locked", "--offline", "--format-version", "1", "--filter-platform", &host()];
+    let metadata: Value = serde_json::from_str(&run(&metadata)).unwrap();
     let is_used =
         |package: &&Value| used.contains(&(package["name"].as_str().unwrap(), package["version"].as_str().unwrap()));
     metadata["packages"].as_array().unwrap().iter().filter(is_used).cloned().collect()
