@@ -11,6 +11,7 @@ pub mod intake;
 pub mod joining;
 pub mod judge;
 pub mod listen;
+pub mod pieces;
 pub mod probe;
 pub mod relay;
 #[cfg(test)]
