@@ -61,7 +61,8 @@ mod tests {
     #[test]
     fn a_clock_is_believed_once_it_went_evenly_for_an_hour() {
         let (wall, steady, mut belief) = (SystemTime::UNIX_EPOCH + 50 * YEAR, clock::now(), Belief::default());
-        let mut look = |leap: Duration, minutes: u32| belief.look(wall + leap + minutes * MINUTE, steady + minutes * MINUTE);
+        let mut look =
+            |leap: Duration, minutes: u32| belief.look(wall + leap + minutes * MINUTE, steady + minutes * MINUTE);
         assert_eq!(look(Duration::ZERO, 0), Trust::Some);
         assert_eq!(look(MINUTE, 30), Trust::Some, "set right by a minute");
         assert_eq!(look(MINUTE, 60), Trust::Full);

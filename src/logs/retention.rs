@@ -25,13 +25,7 @@ pub(super) fn enforce(directory: &Path, retention: Retention, now: SystemTime, t
     outcome
 }
 
-fn unwanted(
-    files: Vec<LogFile>,
-    retention: Retention,
-    now: SystemTime,
-    trust: Trust,
-    current: &Path,
-) -> Vec<LogFile> {
+fn unwanted(files: Vec<LogFile>, retention: Retention, now: SystemTime, trust: Trust, current: &Path) -> Vec<LogFile> {
     // A file's last record may be from the last moment of its day.
     let oldest_day = now.checked_sub(retention.max_age).map(files::local_date).filter(|day| match trust {
         Trust::Full => true,

@@ -419,7 +419,10 @@ mod tests {
             let now = noon() + 25 * DAY + leap;
             writer.process(&mut vec![entry(id, Ending::Complete)], now);
             writer.keep_house(now, steady(noon() + 25 * DAY));
-            assert_eq!((ids(folder.path(), "2026-03-09"), ids(folder.path(), "2026-04-03")[0].as_str()), (vec!["old".to_owned()], "a"));
+            assert_eq!(
+                (ids(folder.path(), "2026-03-09"), ids(folder.path(), "2026-04-03")[0].as_str()),
+                (vec!["old".to_owned()], "a")
+            );
         }
         let now = noon() + 40 * DAY;
         writer.keep_house(now, steady(now));

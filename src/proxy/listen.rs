@@ -86,8 +86,8 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
     let unchunked = Arc::<AtomicBool>::default();
     let service = service_fn(|request: Request<Incoming>| {
         unchunked.store(request.version() == Version::HTTP_10, Ordering::Relaxed);
-        let proxy = Arc::clone(&proxy);
-        async move { Ok::<_, Infallible>(proxy.handle(request).await) }
+        let answering = Arc::clone(&proxy).handle(request);
+        async move { Ok::<_, Infallible>(answering.await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
