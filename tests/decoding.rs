@@ -1,7 +1,7 @@
 //! Answers in any coding come down decoded, errors and unjudged paths included.
 
 use crate::support::proxy::Config;
-use crate::support::upstream::coding::{Coding, encode};
+use crate::support::upstream::coding::{Coding, Encoder, encode};
 use crate::support::{End, Framing, Part, Proxy, Reply, Request, answering, assert_right, bodies, healthy, right_body};
 
 #[tokio::test]
@@ -92,6 +92,32 @@ async fn an_unknown_coding_cannot_be_judged() {
     let odd = Reply::message("Hello there").header("content-encoding", "compress");
     let (alpha, beta) = (answering("alpha", odd).await, healthy("beta").await);
     assert_right(&Proxy::over([&alpha, &beta]).await.send(&Request::message()).await, false, "beta");
+}
+
+#[tokio::test]
+async fn a_status_that_says_it_all_counts_in_whatever_coding() {
+    let odd = |reply: Reply| reply.header("content-encoding", "compress");
+    let alpha = answering("alpha", odd(Reply::status(429).retry_after(5))).await;
+    let answer = Proxy::over([&alpha]).await.send(&Request::message()).await;
+    assert_eq!((answer.status(), answer.error_type().as_str()), (429, "rate_limit_error"));
+    assert!(answer.header("retry-after").is_some());
+
+    let alpha = answering("alpha", odd(Reply::status(401))).await;
+    let answer = Proxy::over([&alpha]).await.send(&Request::message()).await;
+    assert_eq!((answer.status(), answer.header("x-should-retry")), (502, Some("false")));
+}
+
+#[tokio::test]
+async fn what_stops_decoding_half_way_is_told_as_that() {
+    let events = bodies::events(&["Hello", " there"]);
+    let mut encoder = Encoder::new(Coding::Gzip);
+    let begun = encoder.push(events[..4].concat().as_bytes()).await.unwrap();
+    let reply = Reply::stream([begun]).header("content-encoding", "gzip").part(Part::Pause(crate::support::ms(30)));
+    let alpha = answering("alpha", reply.part(Part::Bytes("\u{7f} no gzip".into()))).await;
+    let proxy = Proxy::over([&alpha]).await;
+    let answer = proxy.send(&Request::stream()).await;
+    assert_eq!((answer.text(), answer.end), (&*events[..4].concat(), End::Cut));
+    assert_eq!(proxy.record(&answer).await["attempts"][0]["fault"], "decode");
 }
 
 #[tokio::test]

@@ -249,7 +249,9 @@ async fn many_streams(count: usize) {
     assert!(descriptors(pid) > 2 * count);
     let each = memory(pid, "VmRSS").saturating_sub(before) / count as u64;
     eprintln!("{count} streams at once: {each} bytes each");
-    assert!(each < 64 << 10, "{each} bytes for each of {count} streams");
+    // Unoptimised futures are several times as large.
+    let most = if cfg!(debug_assertions) { 128 << 10 } else { 29 << 10 };
+    assert!(each < most, "{each} bytes for each of {count} streams");
     for (_, gate) in &ends {
         (0..count).for_each(|_| gate.open());
     }

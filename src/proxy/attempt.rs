@@ -119,11 +119,11 @@ pub async fn open(call: &Call<'_>) -> Result<Opened, Fault> {
     if call.inbound.method == Method::HEAD {
         headers.extend(head.headers.get(header::CONTENT_LENGTH).map(|length| (header::CONTENT_LENGTH, length.clone())));
     }
-    let body = if coded {
-        decode::decoded(body, &head.headers)
-            .map_err(|detail| Fault::new(FaultKind::Decode, detail).with_status(status))?
-    } else {
-        body
+    let body = if coded { decode::decoded(body, &head.headers) } else { Ok(body) };
+    let body = match body {
+        Ok(body) => body,
+        Err(_) if is_decided(status) => decode::nothing(),
+        Err(detail) => return Err(Fault::new(FaultKind::Decode, detail).with_status(status)),
     };
     let opening = Opening { call, status, headers, body };
     let opened = if status.is_success() { opening.judge(deadline).await } else { opening.refused().await };
@@ -239,9 +239,7 @@ struct Opening<'a> {
 impl Opening<'_> {
     /// A status that is no success: read whole, then classed.
     async fn refused(mut self) -> Result<Opened, Fault> {
-        // Where the status decides, its body is a courtesy that must not hold up the next endpoint.
-        let decided = !self.status.is_client_error() || matches!(self.status.as_u16(), 401..=403 | 429);
-        let body = if decided {
+        let body = if is_decided(self.status) {
             let read = tokio::time::timeout(REFUSAL_WITHIN, self.read_whole()).await;
             if let Ok(Ok(Held::Whole(body))) = read { body } else { Bytes::new() }
         } else {
@@ -321,7 +319,7 @@ impl Opening<'_> {
                 return Err(Fault::new(FaultKind::IdleTimeout, detail));
             };
             let Some(piece) = piece else { return Ok(Held::Whole(pieces.into_bytes())) };
-            pieces.push(piece.map_err(source_fault)?);
+            pieces.push(piece.map_err(|error| source_fault(&error))?);
             if pieces.size() > MAX_ANSWER {
                 return Ok(Held::TooLarge(pieces.into_vec()));
             }
@@ -346,7 +344,7 @@ impl Opening<'_> {
                     let fed = judge.feed(chunk);
                     (fed.released, fed.end)
                 }
-                Some(Err(error)) => return Err(source_fault(error)),
+                Some(Err(error)) => return Err(source_fault(&error)),
                 None => (Bytes::new(), Some(judge.finish(None))),
             };
             held.push(released);
@@ -378,6 +376,12 @@ impl Opening<'_> {
             Fault::new(FaultKind::FirstByteTimeout, format!("no message_start within {}", shown(timeouts.first_byte)))
         }
     }
+}
+
+/// Whether the status alone says what it counts as: its body is a courtesy then, which must not hold up the next
+/// endpoint.
+fn is_decided(status: StatusCode) -> bool {
+    !(status.is_success() || status.is_client_error()) || matches!(status.as_u16(), 401..=403 | 429)
 }
 
 enum Held {
@@ -418,11 +422,8 @@ fn event_fault(error: &ApiError) -> Fault {
     Fault { relay: answer, ..fault }
 }
 
-fn source_fault(error: SourceError) -> Fault {
-    match error {
-        SourceError::Transport(detail) => Fault::new(FaultKind::Transport, detail),
-        SourceError::Decode(detail) => Fault::new(FaultKind::Decode, detail),
-    }
+fn source_fault(error: &SourceError) -> Fault {
+    Fault::new(error.kind(), error.to_string())
 }
 
 fn too_large() -> Fault {

@@ -41,6 +41,17 @@ pub fn decoded(body: BoxSource, headers: &HeaderMap) -> Result<BoxSource, String
     }
 }
 
+/// A body without a byte, in place of one that cannot be read and need not be.
+pub fn nothing() -> BoxSource {
+    struct Nothing;
+    impl ByteSource for Nothing {
+        fn poll_bytes(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, SourceError>>> {
+            Poll::Ready(None)
+        }
+    }
+    Box::new(Nothing)
+}
+
 /// Whether the headers name any coding at all.
 pub fn is_coded(headers: &HeaderMap) -> bool {
     codings(headers).map_or(true, |codings| !codings.is_empty())

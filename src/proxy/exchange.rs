@@ -12,6 +12,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::clock;
+use crate::domain::fault::FaultKind;
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -66,6 +67,15 @@ pub enum SourceError {
     Transport(String),
     /// The content coding does not decode.
     Decode(String),
+}
+
+impl SourceError {
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            Self::Transport(_) => FaultKind::Transport,
+            Self::Decode(_) => FaultKind::Decode,
+        }
+    }
 }
 
 impl fmt::Display for SourceError {

@@ -214,7 +214,7 @@ impl Relay {
                     self.deadline = None;
                     self.take_in(chunk);
                 }
-                Poll::Ready(Some(Err(error))) => self.finish(Some((FaultKind::Transport, error.to_string()))),
+                Poll::Ready(Some(Err(error))) => self.finish(Some((error.kind(), error.to_string()))),
                 Poll::Ready(None) => self.finish(None),
                 Poll::Pending if self.is_silent(cx) => {
                     let detail = format!("its stream stood still for {}", shown(self.stream_idle));
