@@ -19,9 +19,11 @@ fuzz_target!(|input: (u8, u8, i8, &str, &str)| {
     let names: Vec<String> = old.iter().flat_map(|old| &old.endpoints).map(|old| old.name.clone()).collect();
     let name = names.get(usize::from(which)).map_or(word, String::as_str);
     let edit = edit(kind, name, priority, word, &names);
+    let secret = stands_only_as_a_value(&text, old.as_ref()) && !word.contains(SECRET);
+    let keeps = |told: &str| !secret || !told.contains(SECRET);
     match work_out(Path::new(FILE), &text, &edit, Unset::Refused) {
         Ok(done) => {
-            assert!(!done.diff.contains(SECRET), "{}", done.diff);
+            assert!(keeps(&done.diff), "{}", done.diff);
             let read = Config::from_text(&done.text, Some(Path::new(FILE)), &|_| None).expect("it can be read again");
             assert_eq!(read.endpoints, done.config.endpoints);
             if let Some(old) = old {
@@ -29,10 +31,17 @@ fuzz_target!(|input: (u8, u8, i8, &str, &str)| {
                 means(&edit, &specs(&old), &specs(&read));
             }
         }
-        Err(EditError::ByHand { snippet }) => assert!(!snippet.contains(SECRET), "{snippet}"),
-        Err(refused) => assert!(!refused.to_string().contains(SECRET), "{refused}"),
+        Err(EditError::ByHand { snippet }) => assert!(keeps(&snippet), "{snippet}"),
+        Err(refused) => assert!(keeps(&refused.to_string()), "{refused}"),
     }
 });
+
+/// Where it is a name or an address besides, it is told like any other.
+fn stands_only_as_a_value(text: &str, read: Option<&Config>) -> bool {
+    let is_value = |line: &str| line.trim_start().trim_start_matches("- ").starts_with("auth_value: sk-");
+    text.lines().all(|line| !line.contains(SECRET) || is_value(line))
+        && read.is_none_or(|read| claude_proxy::config::to_yaml(&read.shown()).is_ok_and(|yaml| !yaml.contains(SECRET)))
+}
 
 fn edit(kind: u8, name: &str, priority: i8, word: &str, names: &[String]) -> Edit {
     let change = EndpointChange { priority: Some(priority.into()), ..EndpointChange::default() };
