@@ -132,7 +132,7 @@ async fn a_rehearsal_shows_the_change_and_makes_none() {
         ("PATCH", "/api/endpoints/beta?dry_run=true", &json!({"priority": 5}), "+    priority: 5"),
         ("DELETE", "/api/endpoints/beta?dry_run=true", &Value::Null, "-  - name: beta"),
         ("POST", "/api/endpoints/beta/disable?dry_run=true", &Value::Null, "+    enabled: false"),
-        ("POST", "/api/endpoints/order?dry_run=true", &json!({"names": ["beta", "alpha"]}), "priority"),
+        ("POST", "/api/endpoints/order?dry_run=true", &json!({"order": ["beta", "alpha"]}), "priority"),
     ] {
         let answer = scene.admin.change(method, path, body).await;
         let diff = answer["diff"].as_str().unwrap();

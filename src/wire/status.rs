@@ -236,6 +236,8 @@ pub struct TestView {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EndpointOrder {
+    /// `order` and `endpoints` are taken as well.
+    #[serde(alias = "order", alias = "endpoints")]
     pub names: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
