@@ -13,7 +13,7 @@
 //!
 //! # The life of a request
 //! ```text
-//!  1 listen::run(listener, proxy, stop)          takes connections in, drains them at the end
+//!  1 listen::run(listener, proxy, most, stop)    takes connections in, drains them at the end
 //!  2 Proxy::handle(request) -> Response          cannot fail: whatever happens becomes an answer
 //!  3   intake::admit                             by its head alone: token, or Host and Origin
 //!  4   intake::head, fill -> Inbound             the whole body, capped, so that it can be sent again

@@ -10,6 +10,7 @@ pub mod glance;
 pub mod store;
 
 mod appender;
+mod belief;
 mod encode;
 mod index;
 mod indexing;

@@ -11,6 +11,7 @@ pub mod intake;
 pub mod joining;
 pub mod judge;
 pub mod listen;
+pub mod pieces;
 pub mod probe;
 pub mod relay;
 #[cfg(test)]
@@ -138,23 +139,46 @@ impl Proxy {
     }
 
     /// Answers one request. Cannot fail: whatever happens becomes an answer.
-    pub async fn handle(&self, request: Request<Incoming>) -> Response<RelayBody> {
+    ///
+    /// It is taken in before the future is polled: one whose client sent it and left at once has its record too.
+    pub fn handle(self: Arc<Self>, request: Request<Incoming>) -> impl Future<Output = Response<RelayBody>> {
+        let taken = self.take_in(request);
+        async move {
+            match taken {
+                Taken::Answered(response) => response,
+                Taken::In { running, inbound, body, trip } => self.read_and_serve(&running, inbound, body, trip).await,
+            }
+        }
+    }
+
+    fn take_in(&self, request: Request<Incoming>) -> Taken {
         let arrival = Arrival { at: clock::now(), wall: clock::wall() };
         let running = self.running();
         let path = request.uri().path();
         if is_free(request.method(), path) {
-            return self.with_id(Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::new() });
+            let answer = Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::new() };
+            return Taken::Answered(self.with_id(answer));
         }
         let admitted = intake::admit(&request, &running.config.server).and_then(|()| intake::route(&request));
         if let Err(problem) = admitted {
-            return self.refuse(&problem, request);
+            return Taken::Answered(self.refuse(&problem, request));
         }
-        let (mut inbound, body) = intake::head(request);
-        let mut trip = self.begin(&running, arrival, &inbound);
+        let (inbound, body) = intake::head(request);
+        let trip = self.begin(&running, arrival, &inbound);
+        Taken::In { running, inbound: Box::new(inbound), body, trip }
+    }
+
+    async fn read_and_serve(
+        &self,
+        running: &Running,
+        mut inbound: Box<Inbound>,
+        body: Incoming,
+        mut trip: Box<Trip>,
+    ) -> Response<RelayBody> {
         match intake::fill(&mut inbound, body, running.config.server.max_body).await {
             Ok(()) => {
                 trip.note_body(&inbound);
-                self.serve(&running, inbound, trip).await
+                self.serve(running, *inbound, trip).await
             }
             Err(problem) => {
                 let answer = problem.answer(trip.id());
@@ -218,6 +242,12 @@ impl Proxy {
         answer.headers.extend(HeaderValue::try_from(self.ids.next()).ok().map(|id| (REQUEST_ID, id)));
         relay::respond_plain(answer)
     }
+}
+
+/// A request as far as its head decides about it.
+enum Taken {
+    Answered(Response<RelayBody>),
+    In { running: Arc<Running>, inbound: Box<Inbound>, body: Incoming, trip: Box<Trip> },
 }
 
 /// What start-up probes of clients and health checks of supervisors ask for; touches no endpoint.

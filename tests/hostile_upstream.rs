@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::support::machine::memory;
 use crate::support::proxy::{Config, Proxy};
@@ -339,4 +340,81 @@ async fn a_request_may_be_a_bomb_too() {
         assert_eq!(alpha.requests().pop().unwrap().body, request.body);
     }
     assert!(peak(&proxy) < MOST_MEMORY, "{} MiB", peak(&proxy) >> 20);
+}
+
+/// Twenty bodies at once come in so many pieces each, one by one, and then stand still.
+const PIECES: usize = 400;
+
+/// Memory that the proxy took on since it held `before`. A piece as it comes keeps the buffer alive that it was read
+/// into: all pieces of twenty bodies would be 64 MiB.
+fn more(proxy: &Proxy, before: u64) -> u64 {
+    memory(proxy.pid(), "VmRSS").saturating_sub(before)
+}
+
+const FAR_LESS: u64 = 16 << 20;
+
+#[tokio::test]
+async fn a_trickle_costs_no_more_than_its_bytes() {
+    let trickle = |reply: Reply| reply.framed(Framing::Chunked).split_every(1).spaced(&Part::Pause(ms(1)));
+    let message = || trickle(Reply::message(&"x".repeat(PIECES)));
+    let comments = || Reply::stream(vec![": x\n\n"; PIECES]).spaced(&Part::Pause(ms(1)));
+    let mut checked = JoinSet::new();
+    for (what, request, reply) in [
+        ("a message", Request::message(), message()),
+        ("a coded message", Request::message(), message().coded(Coding::Gzip)),
+        ("a stream before its content", Request::stream(), comments()),
+        ("a coded stream before its content", Request::stream(), comments().coded(Coding::Zstd)),
+        ("an answer that is not judged", Request::get("/v1/models"), message().coded(Coding::Brotli)),
+    ] {
+        checked.spawn(async move {
+            let more = held_for(&request, reply).await;
+            assert!(more < FAR_LESS, "{what}: {} KiB", more >> 10);
+        });
+    }
+    checked.join_all().await;
+}
+
+/// What the proxy holds when twenty such requests got so much of their answers.
+async fn held_for(request: &Request, reply: Reply) -> u64 {
+    let alpha = answering("alpha", reply.part(Part::Hang)).await;
+    let proxy = Proxy::over([&alpha]).await;
+    let before = memory(proxy.pid(), "VmRSS");
+    let mut asked = Vec::new();
+    for _ in 0..20 {
+        let mut connection = proxy.client().connect().await;
+        connection.send(request).await;
+        asked.push(connection);
+    }
+    let (mut last, mut same) = (0, 0);
+    eventually("all pieces went out", || {
+        same = if alpha.written() == last { same + 1 } else { 0 };
+        last = alpha.written();
+        last > 0 && same > 20
+    })
+    .await;
+    more(&proxy, before)
+}
+
+#[tokio::test]
+async fn a_request_that_trickles_in_costs_no_more_than_its_bytes() {
+    let alpha = healthy("alpha").await;
+    let proxy = Proxy::over([&alpha]).await;
+    let before = memory(proxy.pid(), "VmRSS");
+    let mut sending = JoinSet::new();
+    for _ in 0..20 {
+        let client = proxy.client();
+        sending.spawn(async move {
+            let mut connection = client.connect().await;
+            connection.write(Request::message().header("Transfer-Encoding", "chunked").head("localhost")).await;
+            for _ in 0..PIECES {
+                connection.write("1\r\n \r\n").await;
+                tokio::time::sleep(ms(1)).await;
+            }
+            connection
+        });
+    }
+    let connections = sending.join_all().await;
+    let more = more(&proxy, before);
+    assert!(more < FAR_LESS, "{} KiB", more >> 10);
+    drop(connections);
 }

@@ -13,6 +13,8 @@ mod admin_openapi;
 mod admin_safety;
 mod admin_start;
 mod breaking;
+#[cfg(target_os = "linux")]
+mod chaos;
 mod cli;
 mod clients;
 mod config;
@@ -47,3 +49,5 @@ mod supply;
 mod terminal;
 mod timeouts;
 mod tls;
+#[cfg(target_os = "linux")]
+mod trouble;

@@ -171,3 +171,17 @@ async fn a_client_that_leaves_is_recorded() {
     let record = proxy.record_where("its record", |record| record["ending"] == "client_gone").await;
     assert_eq!((&record["status"], &record["endpoint"]), (&json!(499), &json!("alpha")));
 }
+
+/// Its request and the end of its connection come in one read.
+#[tokio::test]
+async fn a_client_that_asks_and_leaves_at_once_has_its_record() {
+    let alpha = healthy("alpha").await;
+    let proxy = Proxy::over([&alpha]).await;
+    let request = Request::message();
+    let bytes = [request.head("localhost").as_bytes(), &request.body].concat();
+    for _ in 0..50 {
+        let mut connection = std::net::TcpStream::connect(proxy.address()).unwrap();
+        std::io::Write::write_all(&mut connection, &bytes).unwrap();
+    }
+    eventually("fifty records", || proxy.records().len() == 50).await;
+}

@@ -2,6 +2,8 @@
 
 pub mod admin;
 pub mod browser;
+#[cfg(target_os = "linux")]
+pub mod chance;
 pub mod client;
 #[cfg(target_os = "linux")]
 pub mod machine;

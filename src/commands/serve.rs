@@ -1,6 +1,7 @@
 //! `serve`: assembles the proxy, owns its tasks and the order in which they end.
 
 mod admin;
+mod descriptors;
 mod reload;
 mod signals;
 mod tell;
@@ -39,6 +40,7 @@ pub fn run(config: Config) -> Result<Exit, CommandError> {
 
 async fn serve(config: Config) -> Result<Exit, CommandError> {
     let started = (clock::now(), clock::wall());
+    let most = descriptors::clients(descriptors::raise());
     let listener = bind(&config.server.host, config.server.port).await?;
     let address = listener.local_addr()?;
     let signals = Signals::new()?;
@@ -61,7 +63,7 @@ async fn serve(config: Config) -> Result<Exit, CommandError> {
 
     let prober = tokio::spawn(probe::watch(Arc::clone(&proxy)));
     let (stop, stopping) = watch::channel(Stop::No);
-    let mut serving = tokio::spawn(listen::run(listener, Arc::clone(&proxy), stopping));
+    let mut serving = tokio::spawn(listen::run(listener, Arc::clone(&proxy), most, stopping));
     let signals = until_stopped(signals, ordered, &mut reloader, &proxy, &mut serving).await?;
     if let Some(admin) = &admin {
         admin.drain();

@@ -11,6 +11,8 @@ pub enum FaultKind {
     /// No connection: name lookup, TCP, TLS or the outbound proxy.
     Connect,
     ConnectTimeout,
+    /// This machine had nothing to connect with: no file descriptor, no memory for a socket.
+    Machine,
     FirstByteTimeout,
     IdleTimeout,
     /// The request's whole time ran out while this endpoint was being tried.
@@ -43,6 +45,7 @@ impl FaultKind {
         match self {
             Self::Connect => "connect",
             Self::ConnectTimeout => "connect_timeout",
+            Self::Machine => "machine",
             Self::FirstByteTimeout => "first_byte_timeout",
             Self::IdleTimeout => "idle_timeout",
             Self::CommitTimeout => "commit_timeout",
@@ -107,15 +110,15 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault of the endpoint's without any answer in hand.
+    /// A fault without any answer in hand.
     pub fn new(kind: FaultKind, detail: impl Into<String>) -> Self {
         let progress = match kind {
-            FaultKind::Connect | FaultKind::ConnectTimeout => Progress::NotDelivered,
+            FaultKind::Connect | FaultKind::ConnectTimeout | FaultKind::Machine => Progress::NotDelivered,
             _ => Progress::Delivered,
         };
         Self {
             kind,
-            blame: Blame::Endpoint,
+            blame: if kind == FaultKind::Machine { Blame::Nobody } else { Blame::Endpoint },
             progress,
             detail: detail.into(),
             status: None,
@@ -135,6 +138,7 @@ impl Fault {
         let code = self.status.map_or(0, |status| status.as_u16());
         match self.kind {
             FaultKind::Connect | FaultKind::ConnectTimeout => "check its url, the network and any outbound proxy",
+            FaultKind::Machine => "raise this machine's limit of open files (ulimit -n)",
             FaultKind::FirstByteTimeout | FaultKind::IdleTimeout | FaultKind::CommitTimeout => {
                 "it may be overloaded; try again"
             }

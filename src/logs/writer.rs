@@ -1,9 +1,10 @@
 //! The thread that owns the log file: takes batches, writes them, keeps house.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::appender::{Appender, FileError, Lost};
+use super::belief::Belief;
 use super::encode::{Encoder, Form};
 use super::{Entry, Observer, Rules, Shared, files, retention};
 use crate::clock;
@@ -33,6 +34,7 @@ pub(super) struct Writer {
     filing: Vec<Arc<RecordLine>>,
     observer: Option<Observer>,
     house: House,
+    belief: Belief,
     complained: Option<SystemTime>,
     /// Whether the present trouble was told, so that its end is too.
     told: bool,
@@ -60,6 +62,7 @@ impl Writer {
             filing: Vec::new(),
             observer,
             house: House::default(),
+            belief: Belief::default(),
             complained: None,
             told: false,
             overflow_seen: 0,
@@ -69,12 +72,13 @@ impl Writer {
     /// Until the queue is closed and empty.
     pub(super) fn run(&mut self) {
         self.prepare(clock::wall());
+        self.keep_house(clock::wall(), clock::now());
         let mut batch = Vec::new();
         while self.shared.queue.take(&mut batch, HOUSE_KEEPING) {
             let now = clock::wall();
             self.adopt_rules(now);
             self.process(&mut batch, now);
-            self.keep_house(now);
+            self.keep_house(now, clock::now());
         }
     }
 
@@ -84,7 +88,6 @@ impl Writer {
             Ok(()) => self.recovered(),
             Err(error) => self.complain(0, &error, now),
         }
-        self.keep_house(now);
     }
 
     fn adopt_rules(&mut self, now: SystemTime) {
@@ -168,7 +171,8 @@ impl Writer {
         self.lines.shrink_to(BUFFER);
     }
 
-    fn keep_house(&mut self, now: SystemTime) {
+    fn keep_house(&mut self, now: SystemTime, steady: Instant) {
+        let trust = self.belief.look(now, steady);
         let retention = self.rules.settings.retention;
         let written_enough = self.house.written > (retention.max_size / 16).min(16 << 20);
         let same_day = |kept| files::local_date(kept) == files::local_date(now);
@@ -178,7 +182,7 @@ impl Writer {
             return;
         }
         self.house = House { kept: Some(now), written: 0 };
-        if let Err(error) = retention::enforce(self.appender.directory(), retention, now)
+        if let Err(error) = retention::enforce(self.appender.directory(), retention, now, trust)
             && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(%error, directory = %self.appender.directory().display(), "cannot delete old request logs");
@@ -237,7 +241,7 @@ fn keeps(types: RequestTypes, ending: Ending) -> bool {
 mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
-    use std::sync::{Mutex, RwLock};
+    use std::sync::{Mutex, OnceLock, RwLock};
 
     use bytes::Bytes;
     use jiff::civil::datetime;
@@ -280,7 +284,13 @@ mod tests {
         let mut batch = ids.iter().map(|id| entry(id, Ending::Complete)).collect();
         writer.process(&mut batch, now);
         assert!(batch.is_empty());
-        writer.keep_house(now);
+        writer.keep_house(now, steady(now));
+    }
+
+    /// Of a clock that goes as the wall clock does.
+    fn steady(now: SystemTime) -> Instant {
+        static START: OnceLock<Instant> = OnceLock::new();
+        *START.get_or_init(clock::now) + now.duration_since(noon()).unwrap()
     }
 
     /// Noon, local time.
@@ -392,9 +402,32 @@ mod tests {
         let mut writer =
             writer(settings(folder.path(), RequestTypes::All, Retention { max_age: 2 * DAY, max_size: u64::MAX }));
         writer.prepare(noon());
+        writer.keep_house(noon(), steady(noon()));
         assert_eq!((old("2026-03-01").exists(), old("2026-03-07").exists()), (false, true));
         process(&mut writer, &["a"], noon() + DAY);
         assert!(!old("2026-03-07").exists());
+    }
+
+    #[test]
+    fn a_clock_that_leaps_ahead_and_back_costs_no_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let retention = Retention { max_age: 30 * DAY, max_size: u64::MAX };
+        let mut writer = writer(settings(folder.path(), RequestTypes::All, retention));
+        process(&mut writer, &["old"], noon());
+        process(&mut writer, &["a"], noon() + 25 * DAY);
+        for (id, leap) in [("ahead", 3650 * DAY), ("a bit ahead", 10 * DAY), ("back", Duration::ZERO)] {
+            let now = noon() + 25 * DAY + leap;
+            writer.process(&mut vec![entry(id, Ending::Complete)], now);
+            writer.keep_house(now, steady(noon() + 25 * DAY));
+            assert_eq!(
+                (ids(folder.path(), "2026-03-09"), ids(folder.path(), "2026-04-03")[0].as_str()),
+                (vec!["old".to_owned()], "a")
+            );
+        }
+        let now = noon() + 40 * DAY;
+        writer.keep_house(now, steady(now));
+        writer.keep_house(now + DAY, steady(now + DAY));
+        assert!(!folder.path().join("requests-2026-03-09.jsonl").exists(), "believed again");
     }
 
     #[test]

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use tokio::time::timeout_at;
 
 use super::decode;
-use super::exchange::{BoxSource, Exchange, Link, SendError, SourceError, Upload};
+use super::exchange::{BoxSource, ConnectError, Exchange, Link, SendError, SourceError, Upload};
 use super::intake::{ApiPath, Inbound};
 use super::judge::{End, StreamJudge};
+use super::pieces::Pieces;
 use crate::clock;
 use crate::config::{Timeouts, Validation};
 use crate::domain::endpoint::EndpointSpec;
@@ -33,6 +34,8 @@ const MAX_HELD: usize = 32 * 1024 * 1024;
 
 /// How long the body of an answer is waited for whose status says it all.
 const REFUSAL_WITHIN: Duration = Duration::from_secs(5);
+/// The pause before the next look for a descriptor.
+const BREATHER: Duration = Duration::from_millis(50);
 
 /// What one attempt is made with.
 pub struct Call<'a> {
@@ -170,11 +173,21 @@ async fn send(call: &Call<'_>) -> Result<(Response<BoxSource>, Instant), Fault> 
     }
 }
 
+/// Where this machine has no descriptor for a connection, others will give theirs back: that is waited for.
 async fn connect(call: &Call<'_>, fresh: bool) -> Result<Box<dyn Link>, Fault> {
     let limit = call.timeouts.connect;
-    match tokio::time::timeout(limit, call.exchange.connect(fresh)).await {
-        Ok(connected) => connected.map_err(|error| Fault::new(FaultKind::Connect, error.0)),
-        Err(_) => Err(Fault::new(FaultKind::ConnectTimeout, format!("no connection within {}", shown(limit)))),
+    let deadline = clock::now() + limit;
+    loop {
+        match timeout_at(deadline.into(), call.exchange.connect(fresh)).await {
+            Ok(Ok(link)) => return Ok(link),
+            Ok(Err(ConnectError::There(detail))) => return Err(Fault::new(FaultKind::Connect, detail)),
+            Ok(Err(ConnectError::Here(_))) if clock::now() + BREATHER < deadline => tokio::time::sleep(BREATHER).await,
+            Ok(Err(ConnectError::Here(detail))) => return Err(Fault::new(FaultKind::Machine, detail)),
+            Err(_) => {
+                let detail = format!("no connection within {}", shown(limit));
+                return Err(Fault::new(FaultKind::ConnectTimeout, detail));
+            }
+        }
     }
 }
 
@@ -301,18 +314,16 @@ impl Opening<'_> {
 
     async fn read_whole(&mut self) -> Result<Held, Fault> {
         let idle = self.call.timeouts.stream_idle;
-        let (mut pieces, mut size) = (Vec::new(), 0);
+        let mut pieces = Pieces::default();
         loop {
             let Ok(piece) = tokio::time::timeout(idle, poll_fn(|cx| self.body.poll_bytes(cx))).await else {
                 let detail = format!("its answer stood still for {}", shown(idle));
                 return Err(Fault::new(FaultKind::IdleTimeout, detail));
             };
-            let Some(piece) = piece else { return Ok(Held::Whole(joined(pieces))) };
-            let piece = piece.map_err(source_fault)?;
-            size += piece.len();
-            pieces.push(piece);
-            if size > MAX_ANSWER {
-                return Ok(Held::TooLarge(pieces));
+            let Some(piece) = piece else { return Ok(Held::Whole(pieces.into_bytes())) };
+            pieces.push(piece.map_err(source_fault)?);
+            if pieces.size() > MAX_ANSWER {
+                return Ok(Held::TooLarge(pieces.into_vec()));
             }
         }
     }
@@ -321,7 +332,7 @@ impl Opening<'_> {
     /// first-byte clock runs to `message_start`, the idle clock from there to the content.
     async fn open_judged(mut self, first_byte: Instant) -> Result<Opened, Fault> {
         let mut judge = StreamJudge::default();
-        let (mut held, mut size, mut deadline, mut started) = (Vec::new(), 0, first_byte, false);
+        let (mut held, mut deadline, mut started) = (Pieces::default(), first_byte, false);
         loop {
             if judge.is_started() && !started {
                 started = true;
@@ -338,19 +349,17 @@ impl Opening<'_> {
                 Some(Err(error)) => return Err(source_fault(error)),
                 None => (Bytes::new(), Some(judge.finish(None))),
             };
-            size += released.len();
-            if !released.is_empty() {
-                held.push(released);
-            }
+            held.push(released);
             if judge.is_committed() {
                 relabel(&mut self.headers, "text/event-stream");
+                let held = held.into_vec();
                 let streaming = Streaming { held, judge: Some(judge), source: self.body, end };
                 return Ok(opened(self.status, self.headers, Flow::Stream(Box::new(streaming))));
             }
             if let Some(end) = end {
                 return Err(uncommitted(end));
             }
-            if size + judge.unfinished() > MAX_HELD {
+            if held.size() + judge.unfinished() > MAX_HELD {
                 return Err(too_large());
             }
             // A flood leaves the timer no gap to ring in.
@@ -425,17 +434,6 @@ fn relabel(headers: &mut HeaderMap, media_type: &'static str) {
     if headers::media_type(headers) != media_type {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     }
-}
-
-fn joined(mut pieces: Vec<Bytes>) -> Bytes {
-    if pieces.len() <= 1 {
-        return pieces.pop().unwrap_or_default();
-    }
-    let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    for piece in &pieces {
-        joined.extend_from_slice(piece);
-    }
-    joined.freeze()
 }
 
 /// `60 s`, `1.5 s`, `200 ms`.

@@ -54,7 +54,10 @@ impl Connector {
 
     pub async fn connect(&self) -> Result<Stream, ConnectError> {
         let connecting = self.https.clone().call(self.target.clone());
-        connecting.await.map_err(|error| ConnectError(describe(error.as_ref())))
+        connecting.await.map_err(|error| {
+            let detail = describe(error.as_ref());
+            if is_ours(error.as_ref()) { ConnectError::Here(detail) } else { ConnectError::There(detail) }
+        })
     }
 }
 
@@ -191,6 +194,30 @@ fn describe(error: &(dyn Error + 'static)) -> String {
         next = error.source();
     }
     format!("cannot connect: {text}")
+}
+
+/// Whether it was this machine that had no descriptor or no memory for a socket. A name lookup hides that, so there it
+/// is tried whether any file can be opened.
+fn is_ours(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<io::Error>().is_some_and(is_exhaustion) {
+            return true;
+        }
+        next = error.source();
+    }
+    is_exhausted()
+}
+
+/// Whether this machine has no descriptor for us now.
+pub fn is_exhausted() -> bool {
+    std::fs::File::open("/dev/null").is_err_and(|error| is_exhaustion(&error))
+}
+
+fn is_exhaustion(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    const OURS: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| OURS.contains(&errno))
 }
 
 /// The system's roots, those of `NODE_EXTRA_CA_CERTS` (Claude Code users have set it), and `ca_file`.

@@ -43,7 +43,12 @@ pub type BoxSource = Box<dyn ByteSource>;
 
 /// Why there is no connection, in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConnectError(pub String);
+pub enum ConnectError {
+    /// The way there or the other side failed.
+    There(String),
+    /// This machine has nothing to connect with right now; it says nothing about the other side.
+    Here(String),
+}
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

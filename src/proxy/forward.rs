@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 use super::attempt::{self, Call, Opened, shown};
 use super::intake::Inbound;
 use super::trip::Trip;
-use super::{Proxy, Running};
+use super::{Proxy, Running, connect};
 use crate::clock;
 use crate::domain::failover::{self, Conclusion};
 use crate::domain::fault::{Answer, Blame, Fault, FaultKind, Progress};
@@ -92,7 +92,11 @@ async fn attempt_within(
     under_way: Option<Arc<UnderWay>>,
 ) -> Result<Opened, Fault> {
     let Time { deadline, budget } = time;
-    let exchange = proxy.exchange(lease.id, &lease.spec).map_err(|detail| Fault::new(FaultKind::Connect, detail))?;
+    let exchange = proxy.exchange(lease.id, &lease.spec).map_err(|detail| {
+        // Certificates are files too.
+        let kind = if connect::is_exhausted() { FaultKind::Machine } else { FaultKind::Connect };
+        Fault::new(kind, detail)
+    })?;
     let call = Call {
         exchange: &*exchange,
         spec: &lease.spec,

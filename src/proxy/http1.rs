@@ -48,7 +48,7 @@ impl Http1 {
         let stream = TokioIo::new(Heard { stream: TokioIo::new(stream), heard: Arc::clone(&heard) });
         let mut builder = http1::Builder::new();
         builder.max_header_size(MAX_HEAD).max_headers(MAX_HEADERS);
-        let (sender, conn) = builder.handshake(stream).await.map_err(|error| ConnectError(error.to_string()))?;
+        let (sender, conn) = builder.handshake(stream).await.map_err(|error| ConnectError::There(error.to_string()))?;
         let gate = Arc::<Gate>::default();
         let waker = Waker::from(Arc::clone(&gate));
         Ok(Box::new(Self { sender, conn, heard, gate, waker }))

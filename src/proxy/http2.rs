@@ -31,7 +31,7 @@ pub async fn open(stream: Stream) -> Result<Sender, ConnectError> {
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10))
         .keep_alive_while_idle(true);
-    let (sender, conn) = builder.handshake(stream).await.map_err(|error| ConnectError(error.to_string()))?;
+    let (sender, conn) = builder.handshake(stream).await.map_err(|error| ConnectError::There(error.to_string()))?;
     tokio::spawn(async move {
         if let Err(error) = conn.await {
             tracing::debug!("an HTTP/2 connection ended: {error}");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Version, header};
 use http_body_util::BodyExt;
@@ -14,6 +14,7 @@ use hyper::body::{Body, Incoming};
 
 use super::decode;
 use super::exchange::{ByteSource, SourceError};
+use super::pieces::Pieces;
 use crate::config::Server;
 use crate::domain::headers::{self, X_API_KEY};
 use crate::domain::peek::{self, Peek};
@@ -29,7 +30,7 @@ pub struct Inbound {
     pub method: Method,
     pub target: PathAndQuery,
     pub headers: Arc<HeaderMap>,
-    /// In the chunks that it came in: shared by every attempt, never copied.
+    /// In few pieces: shared by every attempt, never copied.
     pub body: Vec<Bytes>,
     pub path: ApiPath,
     pub peek: Peek,
@@ -183,7 +184,7 @@ pub async fn fill(inbound: &mut Inbound, body: Incoming, limit: u64) -> Result<(
 }
 
 async fn read_body(mut body: Incoming, limit: u64) -> Result<Vec<Bytes>, Problem> {
-    let mut chunks = Chunks::default();
+    let mut pieces = Pieces::default();
     if body.size_hint().lower() > limit {
         linger(body);
         return Err(Problem::too_large(limit));
@@ -193,47 +194,14 @@ async fn read_body(mut body: Incoming, limit: u64) -> Result<Vec<Bytes>, Problem
         let Some(frame) = frame else { break };
         let frame = frame.map_err(|_| Problem::bad_request("The request's body broke off or is wrongly framed."))?;
         let Ok(data) = frame.into_data() else { continue };
-        chunks.push(data);
-        if chunks.size > limit {
-            drop(chunks);
+        pieces.push(data);
+        if pieces.size() as u64 > limit {
+            drop(pieces);
             linger(body);
             return Err(Problem::too_large(limit));
         }
     }
-    Ok(chunks.finish())
-}
-
-/// A body as it came, but for small pieces: those are joined, so that one that trickled in byte by byte does not cost
-/// an allocation each.
-#[derive(Default)]
-struct Chunks {
-    whole: Vec<Bytes>,
-    small: BytesMut,
-    size: u64,
-}
-
-impl Chunks {
-    fn push(&mut self, data: Bytes) {
-        const SMALL: usize = 4096;
-        self.size += data.len() as u64;
-        if data.len() < SMALL && (!self.small.is_empty() || !self.whole.is_empty()) {
-            self.small.extend_from_slice(&data);
-            return;
-        }
-        self.flush();
-        self.whole.push(data);
-    }
-
-    fn flush(&mut self) {
-        if !self.small.is_empty() {
-            self.whole.push(std::mem::take(&mut self.small).freeze());
-        }
-    }
-
-    fn finish(mut self) -> Vec<Bytes> {
-        self.flush();
-        self.whole
-    }
+    Ok(pieces.into_vec())
 }
 
 /// Reads and forgets what a refused client still sends, for a moment: closing at once would reset the connection
@@ -262,17 +230,15 @@ async fn look(body: &[Bytes], headers: &HeaderMap, limit: u64) -> (Peek, bool) {
 async fn decoded_copy(body: &[Bytes], headers: &HeaderMap, limit: u64) -> Option<Vec<Bytes>> {
     let source = Box::new(Kept(body.iter().cloned().collect()));
     let mut source = decode::decoded(source, headers).ok()?;
-    let (mut plain, mut size) = (Vec::new(), 0);
+    let mut plain = Pieces::default();
     while let Some(piece) = std::future::poll_fn(|cx| source.poll_bytes(cx)).await {
-        let piece = piece.ok()?;
-        size += piece.len() as u64;
-        if size > limit {
+        plain.push(piece.ok()?);
+        if plain.size() as u64 > limit {
             return None;
         }
-        plain.push(piece);
         tokio::task::consume_budget().await;
     }
-    Some(plain)
+    Some(plain.into_vec())
 }
 
 struct Kept(VecDeque<Bytes>);

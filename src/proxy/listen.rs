@@ -37,15 +37,16 @@ pub enum Stop {
     Now,
 }
 
-/// Serves until `stop` says drain, then until the last request is done or it says now.
-pub async fn run(listener: TcpListener, proxy: Arc<Proxy>, mut stop: watch::Receiver<Stop>) {
+/// Serves until `stop` says drain, then until the last request is done or it says now. Of clients' connections there
+/// are never more than `most`; further ones wait at the door.
+pub async fn run(listener: TcpListener, proxy: Arc<Proxy>, most: usize, mut stop: watch::Receiver<Stop>) {
     let mut connections = JoinSet::new();
     let mut quiet_until = clock::now();
     loop {
         tokio::select! {
             biased;
             () = is_time(&mut stop, Stop::Drain) => break,
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept(), if connections.len() < most => match accepted {
                 Ok((stream, _)) => {
                     connections.spawn(serve(stream, Arc::clone(&proxy), stop.clone()));
                 }
@@ -85,8 +86,8 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
     let unchunked = Arc::<AtomicBool>::default();
     let service = service_fn(|request: Request<Incoming>| {
         unchunked.store(request.version() == Version::HTTP_10, Ordering::Relaxed);
-        let proxy = Arc::clone(&proxy);
-        async move { Ok::<_, Infallible>(proxy.handle(request).await) }
+        let answering = Arc::clone(&proxy).handle(request);
+        async move { Ok::<_, Infallible>(answering.await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);

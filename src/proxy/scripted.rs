@@ -19,6 +19,8 @@ use super::exchange::{BoxFuture, BoxSource, ByteSource, ConnectError, Exchange, 
 pub(super) enum Act {
     Refuse,
     HangOnConnect,
+    /// There is no descriptor for a connection to it.
+    NoDescriptor,
     /// Takes the request and says nothing.
     Hang,
     /// Dies without a byte, on a connection that was used before.
@@ -86,8 +88,9 @@ impl Exchange for Scripted {
         };
         Box::pin(async move {
             match act {
-                Act::Refuse => Err(ConnectError("cannot connect: refused".into())),
+                Act::Refuse => Err(ConnectError::There("cannot connect: refused".into())),
                 Act::HangOnConnect => pending().await,
+                Act::NoDescriptor => Err(ConnectError::Here("Too many open files".into())),
                 act => {
                     let reused = matches!(act, Act::DieStale) && !fresh;
                     Ok(Box::new(ScriptedLink { act, reused, log: self.clone() }) as Box<dyn Link>)

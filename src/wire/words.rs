@@ -115,6 +115,7 @@ pub fn fault(word: &str) -> &str {
     match word {
         "connect" => "could not be reached",
         "connect_timeout" => "did not take the connection in time",
+        "machine" => "was not tried: this machine is out of descriptors or memory",
         "first_byte_timeout" => "did not answer in time",
         "idle_timeout" => "fell silent",
         "commit_timeout" => "was still being tried when the request's time ran out",

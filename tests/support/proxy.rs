@@ -151,9 +151,17 @@ impl Proxy {
 
     /// With at most that many open descriptors.
     pub async fn start_limited(folder: TempDir, descriptors: u32) -> Self {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_claude-proxy")]);
-        Self::run(shell, folder, &[]).await
+        Self::run(shell(&format!("ulimit -n {descriptors}")), folder, &[]).await
+    }
+
+    /// With that many at first, and the system's own limit to grow to.
+    pub async fn start_soft_limited(folder: TempDir, descriptors: u32) -> Self {
+        Self::run(shell(&format!("ulimit -Sn {descriptors}")), folder, &[]).await
+    }
+
+    /// Where no file can grow beyond a few KiB: as on a full disk, a write fails half-way.
+    pub async fn start_on_a_full_disk(folder: TempDir) -> Self {
+        Self::run(shell("trap '' XFSZ; ulimit -Sf 16"), folder, &[]).await
     }
 
     /// In an empty folder, with what is built in: it listens at the usual ports.
@@ -228,6 +236,12 @@ impl Proxy {
         timeout(PATIENCE, self.child.wait()).await.expect("the proxy ends").unwrap()
     }
 
+    /// Ends it as a machine without mercy does; what is left of it.
+    pub async fn kill(mut self) -> TempDir {
+        self.child.kill().await.unwrap();
+        self.folder
+    }
+
     /// Puts another config in place, as editors do: beside it, then over it.
     pub fn write_config(&self, yaml: &str) {
         let path = self.folder.path().join("config.yaml");
@@ -274,6 +288,13 @@ impl Proxy {
     pub async fn says(&self, what: &str) {
         eventually(&format!("it says {what}"), || self.said().contains(what)).await;
     }
+}
+
+/// The program behind a shell that runs `first`.
+fn shell(first: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{first}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_claude-proxy")]);
+    shell
 }
 
 /// The endpoints that a record's attempts name, in order.

@@ -549,3 +549,27 @@ async fn a_stream_that_passed_although_broken_is_no_model_for_probes() {
     bench.stream().await;
     assert!(bench.proxy.live.last_good().is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_descriptor_is_waited_for_and_no_endpoint_blamed_for_its_lack() {
+    let bench = Bench::new([Act::NoDescriptor, Act::NoDescriptor, answer(200, MESSAGE)], []);
+    let got = bench.post(r#"{"model":"x"}"#).await;
+    assert_eq!((got.status, got.body.as_str()), (200, MESSAGE));
+    assert!(got.took < Duration::from_secs(1), "{:?}", got.took);
+
+    let never = || std::iter::repeat_n(Act::NoDescriptor, 1000);
+    let bench = Bench::new(never(), [answer(200, MESSAGE)]);
+    let got = bench.post(r#"{"model":"x"}"#).await;
+    assert_eq!((got.status, got.body.as_str()), (200, MESSAGE));
+    assert_eq!(bench.record().await.attempts[0].fault.as_deref(), Some("machine"));
+    assert_eq!(bench.states(), [State::Up, State::Up]);
+    assert!(bench.ends["a"].connections() < 300, "it does not spin");
+
+    let bench = Bench::new(never(), never());
+    for _ in 0..3 {
+        let got = bench.post(r#"{"model":"x"}"#).await;
+        assert_eq!(got.status, 502, "{}", got.body);
+        assert!(got.body.contains("ulimit -n"), "{}", got.body);
+    }
+    assert_eq!(bench.states(), [State::Up, State::Up]);
+}

@@ -60,6 +60,7 @@ export default {
   'phase.streaming': 'streaming',
   'fault.connect': 'could not be reached',
   'fault.connect_timeout': 'did not take the connection in time',
+  'fault.machine': 'was not tried: this machine is out of descriptors or memory',
   'fault.first_byte_timeout': 'did not answer in time',
   'fault.idle_timeout': 'fell silent',
   'fault.commit_timeout': 'was still being tried when the request\'s time ran out',

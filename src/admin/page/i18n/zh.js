@@ -60,6 +60,7 @@ export default {
   'phase.streaming': '传输中',
   'fault.connect': '无法连接',
   'fault.connect_timeout': '连接超时',
+  'fault.machine': '未能尝试:本机的文件描述符或内存已用尽',
   'fault.first_byte_timeout': '首字节超时',
   'fault.idle_timeout': '中途无响应',
   'fault.commit_timeout': '请求总时限已到',
