@@ -1,7 +1,5 @@
 //! A record in people's words: what the log commands and the dashboard both say of it. Plain values, no colour, no layout.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -208,30 +206,6 @@ fn last_fault(record: &RequestRecord) -> Option<&str> {
     record.attempts.iter().rev().find_map(|attempt| attempt.fault.as_deref()).map(fault)
 }
 
-/// What a terminal can show without obeying it: every control character, and every one that turns the direction of
-/// text, is written out (`\u{1b}`). Line breaks stay when `lines` says so, and tabs with them.
-pub fn harmless(text: &str, lines: bool) -> Cow<'_, str> {
-    let obeyed = |c: char| is_obeyed(c) && !(lines && matches!(c, '\n' | '\t'));
-    if !text.contains(obeyed) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if obeyed(c) {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    Cow::Owned(shown)
-}
-
-/// Whether a terminal does something at this character instead of showing it.
-pub fn is_obeyed(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -394,13 +368,5 @@ mod tests {
             assert_ne!(fault(kind.word()), kind.word());
         }
         assert_eq!(fault("of_a_newer_proxy"), "of_a_newer_proxy");
-    }
-
-    #[test]
-    fn a_terminal_obeys_nothing() {
-        assert_eq!(harmless("a\u{1b}[31m\u{9b}2J\u{7f}\n", false), "a\\u{1b}[31m\\u{9b}2J\\u{7f}\\n");
-        assert_eq!(harmless("a\n\tb\r", true), "a\n\tb\\r");
-        assert_eq!(harmless("\u{202e}evil", true), "\\u{202e}evil");
-        assert!(matches!(harmless("修一下 🦀", false), Cow::Borrowed(_)));
     }
 }

@@ -28,7 +28,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::Overview;
 use crate::wire::status::{ConfigStanding, EndpointView, LogStanding, Phase, RunningView, StatusView, Totals};
-use crate::wire::words::{NOTHING, bytes, clock, day_and_clock, harmless, seconds, short_model, tokens};
+use crate::wire::harmless::harmless;
+use crate::wire::words::{NOTHING, bytes, clock, day_and_clock, seconds, short_model, tokens};
 
 /// Requests under way that are shown one by one.
 const RUNNING_SHOWN: usize = 5;
