@@ -183,7 +183,11 @@ async fn a_refusal_is_the_proxys_own_words() {
     let error = get(vec![answer("401 Unauthorized", body)]).await.unwrap_err();
     let ClientError::Refused { status, .. } = &error else { panic!("{error}") };
     assert_eq!((status.as_u16(), error.code(), error.is_no_proxy()), (401, "unauthorized", false));
-    assert_eq!((error.to_string().as_str(), error.hint().as_deref()), ("a token is needed", Some("log in")));
+    assert_eq!(error.to_string(), "a token is needed");
+    assert!(error.hint().unwrap().contains(TOKEN_VARIABLE), "{:?}", error.hint());
+    let body = r#"{"error":{"code":"conflict","message":"it changed","hint":"look again"}}"#;
+    let error = get(vec![answer("409 Conflict", body)]).await.unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.hint().as_deref()), ("it changed", Some("look again")));
 }
 
 #[tokio::test]

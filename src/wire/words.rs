@@ -45,12 +45,12 @@ pub fn tokens(count: u64) -> String {
     count.to_string()
 }
 
-/// A stretch of time: `36ms`, `0.8s`, `22.0s`, `2m05s`, `1h02m`.
+/// A stretch of time: `1ms`, `36ms`, `0.8s`, `22.0s`, `2m05s`, `1h02m`.
 pub fn seconds(ms: u64) -> String {
     let tenths = ms.saturating_add(50) / 100;
     let whole = ms.saturating_add(500) / 1000;
     match whole {
-        _ if (1..50).contains(&ms) => format!("{ms}ms"),
+        _ if ms < 100 => format!("{ms}ms"),
         0..100 => format!("{}.{}s", tenths / 10, tenths % 10),
         100..3600 => format!("{}m{:02}s", whole / 60, whole % 60),
         _ => format!("{}h{:02}m", whole / 3600, whole % 3600 / 60),
@@ -276,9 +276,10 @@ mod tests {
         }
         assert!(tokens(u64::MAX).ends_with('G'));
         for (ms, shown) in [
-            (0, "0.0s"),
+            (0, "0ms"),
             (36, "36ms"),
-            (50, "0.1s"),
+            (99, "99ms"),
+            (100, "0.1s"),
             (849, "0.8s"),
             (7_200, "7.2s"),
             (99_400, "99.4s"),

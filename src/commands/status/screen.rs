@@ -82,7 +82,7 @@ impl Screen<'_> {
     fn headline(&mut self, overview: &Overview) {
         let StatusView { version, listen, uptime_s, .. } = &overview.status;
         let (mark, style) = if overview.healthy { sign("up") } else { sign("down") };
-        let up = seconds(uptime_s.saturating_mul(1000));
+        let up = seconds((*uptime_s).max(1).saturating_mul(1000));
         let trouble = if overview.healthy { "" } else { ": no endpoint is up" };
         let (version, listen) = (harmless(version, false), harmless(listen, false));
         self.line(&format!(
