@@ -205,6 +205,19 @@ fn a_closed_pipe_ends_quietly() {
     }
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_told_with_what_to_look_at() {
+    let place = Place::with(&format!("{QUIET}{PASSTHROUGH}"));
+    for line in [&["config", "schema"][..], &["config", "show", "--json"], &["env"], &["completions", "bash"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ran = place.command(line).stdout(full).output().unwrap();
+        let err = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(1), "{line:?}: {err}");
+        assert!(err.contains("cannot write the output") && err.contains("help: look at where"), "{line:?}: {err}");
+    }
+}
+
 mod env {
     use super::*;
 
@@ -381,7 +394,7 @@ mod completing {
         assert_eq!(answer(&place, "zsh", &["check", "p"]).out, "primary:https://a.example/base");
         assert_eq!(answer(&place, "fish", &["check", "p"]).out, "primary\thttps://a.example/base\n");
         assert_eq!(answer(&place, "powershell", &["check", "my"]).out, "'my mirror'\thttps://b.example\n");
-        assert_eq!(answer(&place, "elvish", &["check", "or"]).out, "or:free");
+        assert_eq!(answer(&place, "elvish", &["check", "or"]).out, "or:free\thttps://c.example\n");
         for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
             let ran = answer(&place, shell, &["check", ""]);
             assert!(ran.out.contains("primary") && !ran.out.contains("hunter2"), "{shell}: {}", ran.out);
