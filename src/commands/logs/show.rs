@@ -19,7 +19,8 @@ use crate::wire::filter::Filter;
 use crate::wire::filter::fields::Field;
 use crate::wire::logs::Detail;
 use crate::wire::record::{AttemptRecord, Exchanged, RequestRecord};
-use crate::wire::words::{self, harmless};
+use crate::wire::harmless::harmless;
+use crate::wire::words;
 
 /// Requests that are listed when the beginning of an id fits several.
 const LISTED: usize = 10;

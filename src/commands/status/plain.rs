@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Overview;
 use crate::wire::status::{EndpointView, StatusView};
-use crate::wire::words::harmless;
+use crate::wire::harmless::harmless;
 
 pub(super) fn rows(overview: &Overview) -> String {
     let mut rows = String::new();
