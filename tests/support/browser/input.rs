@@ -3,8 +3,8 @@
 use claude_proxy::clock;
 use serde_json::{Value, json};
 
-use super::{Page, quoted};
-use crate::support::{PATIENCE, ms};
+use super::{PATIENCE, Page, quoted};
+use crate::support::ms;
 
 /// Alt, as the protocol counts modifiers.
 const ALT: u8 = 1;
