@@ -68,7 +68,7 @@ async fn every_view_fits_a_phone_and_speaks_both_languages() {
         );
     }
     page.open(&visit.origin()).await;
-    page.shows("h1", "概览").await;
+    page.shows("h1", "总览").await;
     visit.assert_clean();
 }
 

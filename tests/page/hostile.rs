@@ -66,7 +66,7 @@ async fn hostile_bodies_of_five_megabytes_show_as_text_and_do_not_hang_the_page(
         "tools": [tool],
         "messages": [{"role": MARKUP, "content": asked}, {"role": "user", "content": [{"type": MARKUP, "name": MARKUP}]}],
     }));
-    visit.proxy.send(&request.session(MARKUP)).await;
+    let answer = visit.proxy.send(&request.session(MARKUP)).await; eprintln!("{} {}", answer.status(), answer.text().len()); eprintln!("{:.600}", visit.admin.get("/api/logs?limit=1&detail=summary").await.text());
     visit.go("requests").await;
     page.shows("tr.row", "<script>").await;
     watch_tasks(page).await;

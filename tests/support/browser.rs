@@ -67,12 +67,13 @@ impl Browser {
     /// A fresh page, of a desktop's size, that has been nowhere.
     pub async fn page(&self) -> Page {
         let context = self.pipe.call(None, "Target.createBrowserContext", json!({})).await;
-        let target = json!({"url": "about:blank", "browserContextId": context["browserContextId"]});
+        let context = context["browserContextId"].as_str().unwrap().to_owned();
+        let target = json!({"url": "about:blank", "browserContextId": context});
         let target = self.pipe.call(None, "Target.createTarget", target).await;
         let attached = json!({"targetId": target["targetId"], "flatten": true});
         let attached = self.pipe.call(None, "Target.attachToTarget", attached).await;
         let session = attached["sessionId"].as_str().unwrap().to_owned();
-        let page = Page { pipe: self.pipe.clone(), session };
+        let page = Page { pipe: self.pipe.clone(), session, context };
         for domain in ["Page", "Runtime", "Log", "Network"] {
             page.call(&format!("{domain}.enable"), json!({})).await;
         }
@@ -127,6 +128,7 @@ pub fn skipped(what: &str) {
 pub struct Page {
     pipe: Pipe,
     session: String,
+    context: String,
 }
 
 impl Page {

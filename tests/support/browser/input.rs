@@ -113,7 +113,8 @@ impl Page {
     /// The clipboard's text.
     pub async fn clipboard(&self, origin: &str) -> String {
         let permissions = json!(["clipboardReadWrite", "clipboardSanitizedWrite"]);
-        self.call("Browser.grantPermissions", json!({"origin": origin, "permissions": permissions})).await;
+        let grant = json!({"origin": origin, "permissions": permissions, "browserContextId": self.context});
+        self.pipe.call(None, "Browser.grantPermissions", grant).await;
         match self.eval("navigator.clipboard.readText()").await {
             Value::String(text) => text,
             other => panic!("the clipboard holds {other}"),
