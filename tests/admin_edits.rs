@@ -125,6 +125,7 @@ async fn a_key_that_is_not_named_stays_and_a_new_one_is_used_at_once() {
 #[tokio::test]
 async fn a_rehearsal_shows_the_change_and_makes_none() {
     let scene = Scene::new().await;
+    let seen = scene.admin.json("/api/endpoints").await["revision"].clone();
     let body = json!({"name": "gamma", "url": "https://gamma.example", "auth_type": "api_key",
         "auth_value": "sk-rehearsed-value"});
     for (method, path, body, shown) in [
@@ -137,6 +138,8 @@ async fn a_rehearsal_shows_the_change_and_makes_none() {
         let answer = scene.admin.change(method, path, body).await;
         let diff = answer["diff"].as_str().unwrap();
         assert!(diff.contains(shown) && answer["applied"] == false, "{path}: {answer:#}");
+        // Sent along with the change itself, what was shown is what is written.
+        assert_eq!(answer["revision"], seen, "{path}");
         assert!(!diff.contains("rehearsed-value") && !diff.contains(KEY), "{diff}");
     }
     assert_eq!(scene.file(), scene.yaml);

@@ -1,8 +1,7 @@
 //! One attempt at one endpoint: from the first packet to the point where its answer is good enough to commit to.
 
 use std::future::poll_fn;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -46,10 +45,24 @@ pub struct Call<'a> {
     pub timeouts: Timeouts,
     /// Our own token, which no endpoint may see.
     pub own_token: Option<&'a Secret>,
-    /// Set once the request may be on its way.
-    pub sent: AtomicBool,
+    /// When the request began to go out, once it did.
+    pub sent: Sent,
     /// Told how far it comes; a probe is no request under way.
     pub under_way: Option<Arc<UnderWay>>,
+}
+
+/// The last time that a request was handed to a connection.
+#[derive(Debug, Default)]
+pub struct Sent(Mutex<Option<Instant>>);
+
+impl Sent {
+    fn set(&self, now: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    pub fn at(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Call<'_> {
@@ -196,7 +209,7 @@ type Exchanged = Result<(Response<BoxSource>, Instant), (Fault, Option<SendError
 /// The first-byte clock starts anew with every piece of the request that moves: a slow uplink is no slow endpoint.
 async fn exchange(call: &Call<'_>, link: Box<dyn Link>, head: http::request::Parts) -> Exchanged {
     let limit = call.timeouts.first_byte;
-    call.sent.store(true, Ordering::Relaxed);
+    call.sent.set(clock::now());
     call.reach(Phase::Waiting);
     let upload = Upload::new(&call.inbound.body);
     let watch = upload.watch();

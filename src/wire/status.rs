@@ -254,6 +254,7 @@ pub struct ChangeView {
     pub diff: String,
     /// As it is now; absent for a deletion, and with `dry_run`.
     pub endpoint: Option<EndpointView>,
+    /// The file's; with `dry_run` that of the file that the change was worked out on.
     pub revision: Option<String>,
     /// What differs until a restart.
     pub restart_needed: Vec<String>,
