@@ -255,10 +255,10 @@ impl Opening<'_> {
         // Where the status decides, its body is a courtesy that must not hold up the next endpoint.
         let decided = !self.status.is_client_error() || matches!(self.status.as_u16(), 401..=403 | 429);
         let body = if decided {
-            let read = tokio::time::timeout(REFUSAL_WITHIN, self.read_whole()).await;
+            let read = tokio::time::timeout(REFUSAL_WITHIN, self.read_whole(false)).await;
             if let Ok(Ok(Held::Whole(body))) = read { body } else { Bytes::new() }
         } else {
-            match self.read_whole().await? {
+            match self.read_whole(false).await? {
                 Held::Whole(body) => body,
                 Held::TooLarge(_) => return Err(too_large()),
             }
@@ -299,7 +299,7 @@ impl Opening<'_> {
 
     /// Not judged: held whole, so that a cut answer can still be had elsewhere, unless it is too large for that.
     async fn hold(mut self) -> Result<Opened, Fault> {
-        let flow = match self.read_whole().await? {
+        let flow = match self.read_whole(false).await? {
             Held::Whole(body) => Flow::Whole { body, usage: Usage::default() },
             Held::TooLarge(held) => {
                 Flow::Stream(Box::new(Streaming { held, judge: None, source: self.body, end: None }))
@@ -309,7 +309,7 @@ impl Opening<'_> {
     }
 
     async fn read_judged(mut self, measure: Measure) -> Result<Opened, Fault> {
-        let Held::Whole(body) = self.read_whole().await? else { return Err(too_large()) };
+        let Held::Whole(body) = self.read_whole(true).await? else { return Err(too_large()) };
         let judged = match measure {
             Measure::TokenCount => message::check_token_count(&body).map(|_| Usage::default()),
             _ => message::check_message(&body),
@@ -325,16 +325,23 @@ impl Opening<'_> {
         Ok(opened(self.status, self.headers, Flow::Whole { body, usage }))
     }
 
-    async fn read_whole(&mut self) -> Result<Held, Fault> {
+    /// To its end. What should be a JSON object and does not begin as one may never end, and is given back at once.
+    async fn read_whole(&mut self, as_object: bool) -> Result<Held, Fault> {
         let idle = self.call.timeouts.stream_idle;
         let mut pieces = Pieces::default();
+        let mut begun = if as_object { None } else { Some(true) };
         loop {
             let Ok(piece) = tokio::time::timeout(idle, poll_fn(|cx| self.body.poll_bytes(cx))).await else {
                 let detail = format!("its answer stood still for {}", shown(idle));
                 return Err(Fault::new(FaultKind::IdleTimeout, detail));
             };
             let Some(piece) = piece else { return Ok(Held::Whole(pieces.into_bytes())) };
-            pieces.push(piece.map_err(source_fault)?);
+            let piece = piece.map_err(source_fault)?;
+            begun = begun.or_else(|| message::begins_as_object(&piece));
+            pieces.push(piece);
+            if begun == Some(false) {
+                return Ok(Held::Whole(pieces.into_bytes()));
+            }
             if pieces.size() > MAX_ANSWER {
                 return Ok(Held::TooLarge(pieces.into_vec()));
             }
