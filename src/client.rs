@@ -38,10 +38,12 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// The same where a change or a test of an endpoint is asked for, which may have to wait for that endpoint.
 const CHANGE_WITHIN: Duration = Duration::from_mins(5);
+const UNFIT_TOKEN: &str = "the token cannot stand in a header";
 /// A record with two whole bodies in it is the largest answer.
 const LARGEST_ANSWER: usize = 256 << 20;
 
-/// One proxy to talk to. Each call has a connection of its own; dropping a call closes it.
+/// One proxy to talk to. Each call has a connection of its own; dropping a call closes it. A call with a token asks
+/// without it first.
 #[derive(Clone, Debug)]
 pub struct AdminClient {
     target: Target,
@@ -120,7 +122,35 @@ impl AdminClient {
         last_id: Option<&str>,
     ) -> Result<Response<Incoming>, ClientError> {
         let patience = self.patience_with(&method);
-        let request = self.request(method, path, body, last_id)?;
+        let token = self.wanted_token().await?;
+        let request = self.request(method, path, body, last_id, token)?;
+        self.exchange(request, patience).await
+    }
+
+    /// The token, once whoever is there has asked for one as a claude-proxy does: somebody else on that port must not
+    /// get it.
+    async fn wanted_token(&self) -> Result<Option<&Secret>, ClientError> {
+        let Some(token) = &self.target.token else { return Ok(None) };
+        bearer(token).ok_or_else(|| unsendable(&UNFIT_TOKEN))?;
+        let request = self.request(Method::GET, "/api/status", Bytes::new(), None, None)?;
+        let patience = self.patience_with(&Method::GET);
+        let answer = self.exchange(request, patience).await?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(None);
+        }
+        let body = self.body(answer.into_body(), patience).await?;
+        match self.refused(status, &body) {
+            ClientError::Refused { status: StatusCode::UNAUTHORIZED, .. } => Ok(Some(token)),
+            other => Err(other),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, ClientError> {
         let stream = self.connect().await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| self.broke(&e))?;
         tokio::spawn(connection);
@@ -136,13 +166,14 @@ impl AdminClient {
         path: &str,
         body: Bytes,
         last_id: Option<&str>,
+        token: Option<&Secret>,
     ) -> Result<Request<Full<Bytes>>, ClientError> {
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.target.address);
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        if let Some(token) = &self.target.token {
-            let value = bearer(token).ok_or_else(|| unsendable(&"the token cannot stand in a header"))?;
+        if let Some(token) = token {
+            let value = bearer(token).ok_or_else(|| unsendable(&UNFIT_TOKEN))?;
             request = request.header(header::AUTHORIZATION, value);
         }
         if let Some(id) = last_id {

@@ -11,6 +11,7 @@ pub mod logs;
 pub mod man;
 pub mod run;
 pub mod serve;
+mod standing;
 pub mod status;
 pub mod statusline;
 pub mod table;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 use crate::cli::{Cli, Command};
 use crate::config::{Config, ConfigError};
 use crate::wire::filter::page;
+use crate::wire::harmless::{harmless, harmless_json};
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +104,9 @@ impl CommandError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Filter(error) => error.hint(),
-            Self::Output(_) => None,
+            Self::Output(_) => {
+                Some("look at where stdout goes: whether it may be written, and whether that disk is full")
+            }
             Self::Other { hint, .. } => hint.as_deref(),
         }
     }
@@ -144,7 +148,7 @@ fn load(explicit: Option<&Path>) -> Result<Config, CommandError> {
 
 /// One line on stderr; that nobody reads it is no reason to stop.
 fn note(line: &str) {
-    let _ = writeln!(anstream::stderr(), "{line}");
+    let _ = writeln!(anstream::stderr(), "{}", harmless(line, true));
 }
 
 /// Data on stdout.
@@ -158,7 +162,8 @@ fn print(data: &str) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// One JSON object on stdout, for people as well.
+/// One JSON object on stdout, for people as well: what a terminal would obey is escaped.
 fn print_json<T: serde::Serialize>(value: &T) -> Result<(), CommandError> {
-    print(&serde_json::to_string_pretty(value).map_err(io::Error::from)?)
+    let json = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
+    print(&harmless_json(&json))
 }

@@ -16,3 +16,4 @@ pub mod refusal;
 pub mod reply;
 pub mod secret;
 pub mod sse;
+pub mod timeline;

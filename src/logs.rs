@@ -283,6 +283,24 @@ mod tests {
         assert_eq!(handle.recent().newest(1)[0].id, "2999");
     }
 
+    /// A page that hears of a request and asks for the list at once would lose it from sight.
+    #[test]
+    fn who_is_told_of_a_request_finds_it_in_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let handle = Arc::new(std::sync::OnceLock::<LogHandle>::new());
+        let (known, told) = (Arc::clone(&handle), Arc::new(Mutex::new(Vec::new())));
+        let tell = Arc::clone(&told);
+        let observer: Observer = Box::new(move |_, record, _| {
+            let newest = known.get().map(|handle| handle.recent().newest(1)[0].id.clone());
+            tell.lock().unwrap().push(newest.as_ref() == Some(&record.id));
+        });
+        let (own, thread) = start(settings(folder.path(), BodyMode::None), Redactor::default(), Some(observer));
+        handle.set(own.clone()).unwrap();
+        (0..100).for_each(|n| own.submit(entry(n.to_string())));
+        thread.finish();
+        assert_eq!(*told.lock().unwrap(), [true; 100]);
+    }
+
     #[test]
     fn two_writers_share_a_folder_without_spoiling_a_line() {
         let folder = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@ use anstyle::AnsiColor;
 use clap::{CommandFactory, FromArgMatches};
 use claude_proxy::cli::{self, Cli, When};
 use claude_proxy::commands::{self, CommandError, Exit};
+use claude_proxy::wire::harmless::{harmless, harmless_json};
 use serde_json::json;
 
 fn main() -> ExitCode {
@@ -70,11 +71,14 @@ fn report(error: &CommandError, as_json: bool) -> Exit {
     let _ = match (error, error.hint()) {
         (_, hint) if as_json => {
             let told = json!({ "code": error.code(), "message": error.message(), "hint": hint });
-            writeln!(stderr, "{}", json!({ "error": told }))
+            writeln!(stderr, "{}", harmless_json(&json!({ "error": told }).to_string()))
         }
         (CommandError::Config(config), _) => writeln!(stderr, "{}", config.styled()),
-        (other, Some(hint)) => writeln!(stderr, "{alarm}error{alarm:#}: {other}\n{quiet}help{quiet:#}: {hint}"),
-        (other, None) => writeln!(stderr, "{alarm}error{alarm:#}: {other}"),
+        (other, hint) => {
+            let help = hint.map(|hint| format!("\n{quiet}help{quiet:#}: {}", harmless(hint, true)));
+            let told = other.to_string();
+            writeln!(stderr, "{alarm}error{alarm:#}: {}{}", harmless(&told, true), help.unwrap_or_default())
+        }
     };
     exit
 }

@@ -4,6 +4,7 @@
 
 pub mod event;
 pub mod filter;
+pub mod harmless;
 pub mod line;
 pub mod logs;
 pub mod pretty;

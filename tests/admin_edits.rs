@@ -125,6 +125,7 @@ async fn a_key_that_is_not_named_stays_and_a_new_one_is_used_at_once() {
 #[tokio::test]
 async fn a_rehearsal_shows_the_change_and_makes_none() {
     let scene = Scene::new().await;
+    let seen = scene.admin.json("/api/endpoints").await["revision"].clone();
     let body = json!({"name": "gamma", "url": "https://gamma.example", "auth_type": "api_key",
         "auth_value": "sk-rehearsed-value"});
     for (method, path, body, shown) in [
@@ -132,11 +133,13 @@ async fn a_rehearsal_shows_the_change_and_makes_none() {
         ("PATCH", "/api/endpoints/beta?dry_run=true", &json!({"priority": 5}), "+    priority: 5"),
         ("DELETE", "/api/endpoints/beta?dry_run=true", &Value::Null, "-  - name: beta"),
         ("POST", "/api/endpoints/beta/disable?dry_run=true", &Value::Null, "+    enabled: false"),
-        ("POST", "/api/endpoints/order?dry_run=true", &json!({"names": ["beta", "alpha"]}), "priority"),
+        ("POST", "/api/endpoints/order?dry_run=true", &json!({"order": ["beta", "alpha"]}), "priority"),
     ] {
         let answer = scene.admin.change(method, path, body).await;
         let diff = answer["diff"].as_str().unwrap();
         assert!(diff.contains(shown) && answer["applied"] == false, "{path}: {answer:#}");
+        // Sent along with the change itself, what was shown is what is written.
+        assert_eq!(answer["revision"], seen, "{path}");
         assert!(!diff.contains("rehearsed-value") && !diff.contains(KEY), "{diff}");
     }
     assert_eq!(scene.file(), scene.yaml);

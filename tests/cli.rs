@@ -8,6 +8,8 @@ use clap_complete::Shell;
 use claude_proxy::commands::completions;
 use serde_json::Value;
 
+/// Nobody listens on it: what asks who does must not depend on what else runs on the tester's machine.
+const QUIET: &str = "server: { port: 1 }\n";
 const PASSTHROUGH: &str = "endpoints: [{ name: a, url: 'https://a.example', auth_type: passthrough }]\n";
 
 /// The program in a folder of its own, with nothing of the tester's environment.
@@ -192,7 +194,7 @@ fn colour_is_for_terminals_or_on_demand() {
 #[test]
 #[cfg(unix)]
 fn a_closed_pipe_ends_quietly() {
-    let place = Place::with(PASSTHROUGH);
+    let place = Place::with(&format!("{QUIET}{PASSTHROUGH}"));
     for line in ["config schema", "config show", "--help", "completions bash", "env"] {
         let program = env!("CARGO_BIN_EXE_claude-proxy");
         let script = format!("\"{program}\" {line} 2>err | true; exit ${{PIPESTATUS[0]}}");
@@ -203,6 +205,19 @@ fn a_closed_pipe_ends_quietly() {
     }
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_told_with_what_to_look_at() {
+    let place = Place::with(&format!("{QUIET}{PASSTHROUGH}"));
+    for line in [&["config", "schema"][..], &["config", "show", "--json"], &["env"], &["completions", "bash"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ran = place.command(line).stdout(full).output().unwrap();
+        let err = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(1), "{line:?}: {err}");
+        assert!(err.contains("cannot write the output") && err.contains("help: look at where"), "{line:?}: {err}");
+    }
+}
+
 mod env {
     use super::*;
 
@@ -210,7 +225,7 @@ mod env {
 
     fn place() -> Place {
         Place::with(&format!(
-            "server: {{ port: 9123, auth_token: {} }}\n{PASSTHROUGH}",
+            "server: {{ port: 1, auth_token: {} }}\n{PASSTHROUGH}",
             Value::from(TOKEN.replace('$', "$$"))
         ))
     }
@@ -225,12 +240,7 @@ mod env {
              printf '%s\\n' \"$ANTHROPIC_BASE_URL\" \"$ANTHROPIC_AUTH_TOKEN\" \"$NO_PROXY\""
         );
         let ran = Ran::of(Command::new("sh").args(["-c", &script]).current_dir(place.path()).output().unwrap());
-        assert_eq!(
-            ran.out,
-            format!("http://127.0.0.1:9123\n{TOKEN}\ncorp.example,localhost,127.0.0.1\n"),
-            "{}",
-            ran.err
-        );
+        assert_eq!(ran.out, format!("http://127.0.0.1:1\n{TOKEN}\ncorp.example,localhost,127.0.0.1\n"), "{}", ran.err);
     }
 
     #[test]
@@ -242,7 +252,7 @@ mod env {
 
     #[test]
     fn without_a_token_the_clients_own_login_is_kept() {
-        let ran = Place::with(PASSTHROUGH).run(&["env"]);
+        let ran = Place::with(&format!("{QUIET}{PASSTHROUGH}")).run(&["env"]);
         assert!(ran.code == 0 && !ran.out.contains("AUTH_TOKEN"), "{}", ran.out);
         assert!(ran.err.contains("ANTHROPIC_AUTH_TOKEN is left out"), "{}", ran.err);
     }
@@ -250,7 +260,7 @@ mod env {
     #[test]
     fn a_key_that_only_the_proxy_has_is_not_needed() {
         let text = PASSTHROUGH.replace("passthrough", "api_key, auth_value: '${ONLY_THERE}'");
-        let place = Place::with(&text);
+        let place = Place::with(&format!("{QUIET}{text}"));
         assert_eq!(place.run(&["config", "check"]).code, 2);
         assert_eq!(place.run(&["env"]).code, 0);
     }
@@ -289,7 +299,9 @@ mod init {
         use std::os::unix::fs::PermissionsExt;
         let tokens = [(); 2].map(|()| {
             let place = Place::new();
-            let ran = Ran::of(place.command(&["init", "--yes"]).env("ANTHROPIC_API_KEY", "k").output().unwrap());
+            let ran = Ran::of(
+                place.command(&["init", "--yes", "--port", "1"]).env("ANTHROPIC_API_KEY", "k").output().unwrap(),
+            );
             assert_eq!(ran.code, 0, "{}", ran.err);
             let path = place.path().join("config.yaml");
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -379,7 +391,7 @@ mod completing {
         assert_eq!(answer(&place, "zsh", &["check", "p"]).out, "primary:https://a.example/base");
         assert_eq!(answer(&place, "fish", &["check", "p"]).out, "primary\thttps://a.example/base\n");
         assert_eq!(answer(&place, "powershell", &["check", "my"]).out, "'my mirror'\thttps://b.example\n");
-        assert_eq!(answer(&place, "elvish", &["check", "or"]).out, "or:free");
+        assert_eq!(answer(&place, "elvish", &["check", "or"]).out, "or:free\thttps://c.example\n");
         for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
             let ran = answer(&place, shell, &["check", ""]);
             assert!(ran.out.contains("primary") && !ran.out.contains("hunter2"), "{shell}: {}", ran.out);

@@ -355,7 +355,7 @@ fn no_form_gives_the_terminal_an_order_from_upstream() {
         &["search", nasty, ")"],
     ] {
         let ran = place.run(line);
-        let obeyed = |c: &char| claude_proxy::wire::words::is_obeyed(*c) && !matches!(c, '\n' | '\t');
+        let obeyed = |c: &char| claude_proxy::wire::harmless::is_obeyed(*c) && !matches!(c, '\n' | '\t');
         let text = format!("{}{}", ran.out, ran.err);
         assert_eq!(text.chars().find(obeyed), None, "{line:?}: {text:?}");
         assert!(text.len() > 20, "{line:?}");

@@ -1,12 +1,14 @@
 //! `status`, `statusline`, `run` and `man` as somebody calls them, with and without a running proxy.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use claude_proxy::clock;
+use claude_proxy::wire::harmless::is_obeyed;
 use serde_json::{Value, json};
 
 use crate::support::program::{Ran, Running, program, run, run_with};
@@ -287,6 +289,71 @@ mod run_command {
         assert!(!folder.path().join("started").exists());
     }
 
+    /// Somebody else's server: it answers as one does that knows no claude-proxy, and keeps its connections open. Tells
+    /// all that it was ever sent.
+    fn somebody_else() -> (u16, Arc<Mutex<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let heard = Arc::new(Mutex::new(String::new()));
+        let hears = Arc::clone(&heard);
+        std::thread::spawn(move || {
+            while let Ok((mut stream, _)) = listener.accept() {
+                let hears = Arc::clone(&hears);
+                std::thread::spawn(move || {
+                    let mut piece = [0; 4096];
+                    while let Ok(size @ 1..) = stream.read(&mut piece) {
+                        hears.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..size]));
+                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nserver: else\r\ncontent-length: 2\r\n\r\n{}");
+                    }
+                });
+            }
+        });
+        (port, heard)
+    }
+
+    #[tokio::test]
+    async fn somebody_else_on_that_port_does_not_get_the_token() {
+        let (port, heard) = somebody_else();
+        let folder = place(port, 1);
+        let asked = clock::now();
+        let ran = run(program(folder.path(), &["run", "--", "sh", "-c", "echo $ANTHROPIC_AUTH_TOKEN > told"])).await;
+        ran.refused(4, &["somebody else listens there; the command was not started", "server.port"]);
+        assert!(!folder.path().join("told").exists());
+        for line in [&["env"][..], &["env", "--json"], &["env", "--claude-settings"], &["env", "--shell", "fish"]] {
+            run(program(folder.path(), line)).await.refused(4, &["somebody else listens at", "server.port"]);
+        }
+        assert!(clock::now() - asked < Duration::from_secs(5), "it waited for somebody else to hang up");
+        let heard = heard.lock().unwrap();
+        assert!(heard.contains("HEAD / HTTP/1.1") && !heard.contains("hunter2"), "{heard}");
+    }
+
+    #[tokio::test]
+    async fn somebody_else_on_the_admin_port_does_not_get_its_token() {
+        let (admin, heard) = somebody_else();
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "web_admin: {{ port: {admin}, auth_token: hunter2-hunter2 }}\n\
+             endpoints: [{{ name: a, url: 'https://a.example', auth_type: passthrough }}]\n"
+        );
+        fs::write(folder.path().join("config.yaml"), text).unwrap();
+        let ran = run(program(folder.path(), &["status"])).await;
+        ran.refused(4, &["no running claude-proxy at"]);
+        for line in [&["statusline", "--within", "5000"][..], &["endpoints", "list"], &["endpoints", "disable", "a"]] {
+            assert_eq!(run(program(folder.path(), line)).await.code, Some(0));
+        }
+        let heard = heard.lock().unwrap();
+        assert!(heard.contains("GET /api/status") && !heard.contains("hunter2"), "{heard}");
+    }
+
+    #[tokio::test]
+    async fn env_is_printed_while_no_proxy_runs_and_while_one_does() {
+        let off = place(closed_port(), 1);
+        assert_eq!(run(program(off.path(), &["env", "--json"])).await.json()["ANTHROPIC_AUTH_TOKEN"], TOKEN);
+        let alpha = healthy("alpha").await;
+        let ran = running(&alpha).await.run(&["env", "--json"]).await;
+        assert_eq!((&ran.json()["ANTHROPIC_AUTH_TOKEN"], ran.err.as_str()), (&json!(TOKEN), ""));
+    }
+
     #[tokio::test]
     async fn settings_of_claude_code_that_win_are_named() {
         let alpha = healthy("alpha").await;
@@ -342,7 +409,7 @@ mod man {
 /// A name that would move the cursor, from a config or an upstream, is written out.
 #[tokio::test]
 async fn control_characters_never_reach_a_terminal_raw() {
-    let refusal = Reply::new(401, "application/json", "{\"error\":\"\u{1b}[2J\u{9b}31m\u{7}\"}");
+    let refusal = Reply::new(401, "application/json", "{\"error\":\"\u{1b}[2J\u{9b}31m\u{7}\u{7f}\u{80}\u{202e}\"}");
     let alpha = answering("alpha", refusal).await;
     let running = Running::of(Config::of([Endpoint::of(&alpha)]).set("health.min_failures", "1")).await;
     let answer = running.proxy.send(&Request::message().session("a\tb")).await;
@@ -351,6 +418,23 @@ async fn control_characters_never_reach_a_terminal_raw() {
         &["status"][..],
         &["status", "--plain"],
         &["status", "--json"],
+        &["endpoints", "list", "--json"],
+        &["endpoints", "test"],
+        &["endpoints", "test", "--json"],
+        &["endpoints", "enable", "alpha", "--json"],
+        &["endpoints", "edit", "alpha", "--path-prefix", "/\u{7f}\u{9b}2J", "--json"],
+        &["endpoints", "enable", "\u{9b}2J\u{7f}"],
+        &["endpoints", "enable", "\u{9b}2J\u{7f}", "--json"],
+        &["config", "show", "--json"],
+        &["config", "path", "--json"],
+        &["config", "check", "--json"],
+        &["env", "--json"],
+        &["logs", "tail", "--json"],
+        &["logs", "search", "--plain", "status:502"],
+        &["logs", "search", "--json", "status:502"],
+        &["logs", "search", "--json", "\u{9b}2J:"],
+        &["logs", "show", "--json", answer.request_id()],
+        &["logs", "show", "req_\u{9b}2J\u{7f}"],
         &["endpoints", "list"],
         &["endpoints", "list", "--plain"],
         &["logs", "tail"],
@@ -362,9 +446,9 @@ async fn control_characters_never_reach_a_terminal_raw() {
         &["check"],
     ] {
         let ran = running.run(line).await;
-        let raw = |letter: char| letter.is_control() && letter != '\n' && letter != '\t';
+        let raw = |letter: char| is_obeyed(letter) && letter != '\n' && letter != '\t';
         assert!(!ran.out.contains(raw) && !ran.err.contains(raw), "{line:?}: {ran:?}");
-        assert!(ran.out.len() > 10, "{line:?}: {ran:?}");
+        assert!(ran.out.len() + ran.err.len() > 10, "{line:?}: {ran:?}");
     }
 }
 

@@ -7,8 +7,6 @@ mod standing;
 mod watching;
 mod words;
 
-use serde_json::Value;
-
 use crate::support::admin::Admin;
 use crate::support::browser::{Browser, Page};
 use crate::support::proxy::{Config, Proxy};
@@ -49,9 +47,4 @@ impl Visit {
     fn assert_clean(&self) {
         self.page.assert_clean(&self.origin());
     }
-}
-
-/// The names of the endpoints, in the API's order.
-fn names(list: &Value) -> Vec<&str> {
-    list["endpoints"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect()
 }

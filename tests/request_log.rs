@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use crate::support::proxy::{Config, Proxy, tried};
+use crate::support::proxy::{Config, Endpoint, Proxy, tried};
 use crate::support::{Part, Reply, Request, answering, bodies, eventually, healthy, ms, right_body};
 
 #[tokio::test]
@@ -43,6 +43,28 @@ async fn a_stream_is_recorded_with_all_its_fields() {
     assert!((jiff::Timestamp::now() - time).get_seconds().abs() < 60);
     let fraction = record["time"].as_str().unwrap().split('.').nth(1).expect("milliseconds");
     assert!(fraction.chars().take_while(char::is_ascii_digit).count() == 3, "{}", record["time"]);
+}
+
+/// Where the time went: connecting, waiting, and the pauses of the stream.
+#[tokio::test]
+async fn a_record_tells_when_a_request_went_out_and_when_its_stream_stood_still() {
+    let mut events = bodies::events(&["Hello", " there"]).into_iter().map(|event| Part::Bytes(event.into()));
+    let begun = events.by_ref().take(4).fold(Reply::stream(Vec::<String>::new()), Reply::part);
+    let reply = events.fold(begun.part(Part::Pause(ms(300))), Reply::part);
+    let alpha = answering("alpha", reply).await;
+    let nobody = Endpoint::at("nobody", "http://127.0.0.1:9");
+    let proxy = Config::in_order([nobody, Endpoint::of(&alpha)]).start().await;
+    let record = proxy.record(&proxy.send(&Request::stream()).await).await;
+    assert_eq!(record["attempts"][0]["sent_ms"], Value::Null, "there was no connection: {record}");
+    let sent = record["attempts"][1]["sent_ms"].as_u64().expect("it went out");
+    let timeline: Vec<[u64; 2]> = serde_json::from_value(record["timeline"]["marks"].clone()).unwrap();
+    let (first, last) = (timeline[0], timeline[timeline.len() - 1]);
+    assert!(record["attempts"][1]["started_ms"].as_u64() <= Some(sent) && sent <= first[0], "{record}");
+    assert!(timeline.windows(2).any(|pair| pair[1][0] - pair[0][0] >= 300), "{timeline:?}");
+    assert!(last[0] <= record["duration_ms"].as_u64().unwrap() && last[1] == right_body(true).len() as u64);
+
+    let whole = proxy.record(&proxy.send(&Request::message()).await).await;
+    assert_eq!(whole.get("timeline"), None, "what came at once has none");
 }
 
 #[tokio::test]

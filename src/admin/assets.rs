@@ -75,6 +75,7 @@ pub const FILES: &[File] = &[
     file!("parts/ribbon.js", SCRIPT),
     file!("parts/state.js", SCRIPT),
     file!("parts/text.js", SCRIPT),
+    file!("parts/timeline.js", SCRIPT),
     file!("parts/virtual-list.js", SCRIPT),
     file!("parts/waterfall.js", SCRIPT),
     file!("vendor/LICENSE-htm.txt", TEXT),

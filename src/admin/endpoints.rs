@@ -188,10 +188,11 @@ impl Change {
     }
 
     async fn rehearse(self, standing: &Standing, target: Target) -> Outcome<ChangeView> {
-        let file = target.path.display().to_string();
+        let (file, is_new) = (target.path.display().to_string(), target.is_new);
         let prepared = self.on_the_file(standing, target, Mode::Rehearse).await?;
         let restart_needed = crate::config::restart_needed(&standing.config, &prepared.config);
-        Ok(ChangeView { file, diff: prepared.diff, restart_needed, ..ChangeView::default() })
+        let revision = (!is_new).then_some(prepared.made_from);
+        Ok(ChangeView { file, diff: prepared.diff, revision, restart_needed, ..ChangeView::default() })
     }
 
     async fn apply(self, admin: &Shared, standing: &Standing, target: Target) -> Outcome<ChangeView> {

@@ -104,7 +104,8 @@ fn changes(method: &Method) -> bool {
 
 /// The page's own files hold no secret, supervisors ask whether we live, and who logs in has no token yet.
 fn needs_token(path: &str) -> bool {
-    path != "/api/login" && (path.starts_with("/api") || path == "/metrics")
+    let below_api = path.strip_prefix("/api").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    path != "/api/login" && (below_api || path == "/metrics")
 }
 
 /// Browsers say where a request comes from; whoever says nothing is no browser.
@@ -281,7 +282,9 @@ mod tests {
             ("/api/login", true),
             ("/api/status", false),
             ("/api/nothing", false),
-            ("/apix", false),
+            ("/api", false),
+            ("/api/", false),
+            ("/api.js", true),
             ("/metrics", false),
         ] {
             let expected = if open { 200 } else { 401 };
@@ -292,6 +295,15 @@ mod tests {
                 let parts = asked("GET", path, &[host, ("authorization", value)]);
                 assert_eq!(status("127.0.0.1", Some("tok-123"), &parts), expected, "{path} {value}");
             }
+        }
+    }
+
+    /// One of its files had a name that begins as the API does, and the page that asks for the token stayed empty.
+    #[test]
+    fn the_page_that_asks_for_the_token_needs_none() {
+        for file in crate::admin::assets::FILES {
+            let parts = asked("GET", file.path, &[("host", "127.0.0.1:8081")]);
+            assert_eq!(status("127.0.0.1", Some("tok-123"), &parts), 200, "{}", file.path);
         }
     }
 }

@@ -45,6 +45,15 @@ fn write_answer(shell: &str, words: Vec<OsString>, out: &mut Vec<u8>) -> io::Res
             let separator = std::env::var("_CLAP_IFS").unwrap_or_else(|_| "\n".to_owned());
             write!(out, "{}", in_bash(&found, &line.typed).join(&separator))
         }
+        // What stands in its line was read by the shell already, and what is put there it quotes itself.
+        "elvish" => {
+            let index = words.len() - 1;
+            let begun = words[index].to_string_lossy().starts_with('-');
+            without_flags(ask(words, index)?, begun).iter().try_for_each(|candidate| {
+                let value = candidate.get_value().to_string_lossy();
+                writeln!(out, "{}", with_help(&value, candidate))
+            })
+        }
         "powershell" => {
             let index = words.len() - 1;
             let words = words.iter().map(|word| bare(word)).collect();
@@ -125,15 +134,29 @@ fn in_bash(found: &[CompletionCandidate], typed: &str) -> Vec<String> {
     values.map(escaped).collect()
 }
 
-/// The value in quotes where it needs them, a tab, and the first line of its help.
+/// Elvish sorts by letter, so that flags would stand first: they are for who begins one, or where there is nothing else.
+fn without_flags(mut found: Vec<CompletionCandidate>, begun: bool) -> Vec<CompletionCandidate> {
+    let is_flag = |candidate: &CompletionCandidate| candidate.get_value().to_string_lossy().starts_with('-');
+    if !begun && !found.iter().all(is_flag) {
+        found.retain(|candidate| !is_flag(candidate));
+    }
+    found
+}
+
+/// The value in quotes where it needs them, with its help.
 fn in_powershell(candidate: &CompletionCandidate) -> String {
     let value = candidate.get_value().to_string_lossy();
     let value =
         if value.chars().all(is_plain) { value.into_owned() } else { format!("'{}'", value.replace('\'', "''")) };
+    with_help(&value, candidate)
+}
+
+/// The value, a tab, and the first line of its help.
+fn with_help(value: &str, candidate: &CompletionCandidate) -> String {
     let help = candidate.get_help().map(ToString::to_string).unwrap_or_default();
     match help.lines().next() {
         Some(help) => format!("{value}\t{help}"),
-        None => value,
+        None => value.to_owned(),
     }
 }
 
@@ -166,6 +189,17 @@ mod tests {
             let line = Line::joined(&list(pieces), cursor);
             assert_eq!((line.words, line.index, line.typed.as_str()), (list(expected), index, typed));
         }
+    }
+
+    #[test]
+    fn flags_stand_not_before_the_names_where_the_shell_sorts() {
+        let of = |values: &[&str], begun| {
+            let found = values.iter().map(CompletionCandidate::new).collect();
+            without_flags(found, begun).iter().map(|c| c.get_value().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["one", "--json"], false), list(&["one"]));
+        assert_eq!(of(&["--json"], false), list(&["--json"]));
+        assert_eq!(of(&["--json", "--help"], true), list(&["--json", "--help"]));
     }
 
     #[test]

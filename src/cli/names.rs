@@ -2,11 +2,13 @@
 
 use std::ffi::OsStr;
 
+use clap::builder::StyledStr;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use super::typed::Typed;
+use crate::wire::harmless::harmless;
 use crate::wire::record::RequestRecord;
-use crate::wire::words::{NOTHING, day_and_clock, harmless, short_model};
+use crate::wire::words::{NOTHING, day_and_clock, short_model};
 
 /// Log ids that are offered; who wants an older one types its beginning from a search.
 const IDS: usize = 50;
@@ -18,7 +20,7 @@ pub(super) fn endpoint() -> ArgValueCompleter {
         // A name with a dash in front would be read as a flag.
         let known = Typed::now().endpoints().into_iter();
         let fits = known.filter(|(name, _)| name.starts_with(typed) && !name.starts_with('-'));
-        fits.map(|(name, url)| CompletionCandidate::new(name).help(url.map(Into::into))).collect()
+        fits.map(|(name, url)| CompletionCandidate::new(name).help(url.as_deref().map(shown))).collect()
     })
 }
 
@@ -30,6 +32,11 @@ pub(super) fn log_id() -> ArgValueCompleter {
         let fits = known.filter(|record| record.id.starts_with(typed) && is_word(&record.id));
         fits.map(|record| CompletionCandidate::new(&record.id).help(Some(in_short(&record).into()))).collect()
     })
+}
+
+/// A running proxy may be anybody's.
+fn shown(url: &str) -> StyledStr {
+    harmless(url, false).into_owned().into()
 }
 
 /// An upstream chooses the ids of its answers: what would be read as something else is not offered.

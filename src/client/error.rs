@@ -4,6 +4,7 @@ use std::fmt;
 
 use http::StatusCode;
 
+use super::TOKEN_VARIABLE;
 use crate::wire::problem::ProblemDetail;
 
 /// Why nothing came of a call.
@@ -44,6 +45,10 @@ impl ClientError {
                 "the address is from {source}; name the running proxy's own with --admin http://HOST:PORT"
             )),
             Self::Lost { .. } => Some("try again; what `claude-proxy serve` printed may say more".to_owned()),
+            // The proxy's own hint is for whoever speaks HTTP.
+            Self::Refused { status, .. } if *status == StatusCode::UNAUTHORIZED => {
+                Some(format!("set {TOKEN_VARIABLE} to the web_admin.auth_token of that proxy"))
+            }
             Self::Refused { problem, .. } => problem.hint.clone(),
         }
     }

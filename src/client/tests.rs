@@ -21,16 +21,18 @@ enum Part {
     /// Sends for ever.
     Flood(&'static str),
     Hang,
+    /// Closes this connection and takes the next one in, with its request.
+    Again,
 }
 
-/// Plays its parts to one connection and closes it; returns what it was asked.
+/// Plays its parts to one connection and closes it; returns what it was asked last.
 async fn played(parts: Vec<Part>) -> (AdminClient, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let play = tokio::spawn(async move {
         let (mut socket, _) = listener.accept().await.unwrap();
         let mut asked = vec![0; 64 << 10];
-        let size = socket.read(&mut asked).await.unwrap();
+        let mut size = socket.read(&mut asked).await.unwrap();
         for part in parts {
             match part {
                 Part::Say(bytes) => drop(socket.write_all(&bytes).await),
@@ -42,6 +44,11 @@ async fn played(parts: Vec<Part>) -> (AdminClient, JoinHandle<String>) {
                 }
                 Part::Flood(piece) => while socket.write_all(piece.as_bytes()).await.is_ok() {},
                 Part::Hang => pending().await,
+                Part::Again => {
+                    assert!(!String::from_utf8_lossy(&asked[..size]).contains("hunter2"), "the token came unasked");
+                    socket = listener.accept().await.unwrap().0;
+                    size = socket.read(&mut asked).await.unwrap();
+                }
             }
         }
         String::from_utf8_lossy(&asked[..size]).into_owned()
@@ -65,7 +72,8 @@ async fn get(parts: Vec<Part>) -> Result<Value, ClientError> {
 
 #[tokio::test]
 async fn a_call_is_json_with_our_token_to_the_host_that_was_named() {
-    let (mut client, play) = played(vec![answer("200 OK", r#"{"fine":true}"#)]).await;
+    let wanted = answer("401 Unauthorized", r#"{"error":{"code":"unauthorized","message":"a token is needed"}}"#);
+    let (mut client, play) = played(vec![wanted, Part::Again, answer("200 OK", r#"{"fine":true}"#)]).await;
     client.target.token = Some(Secret::new("hunter2"));
     let said: Value = client.call(Method::PATCH, "/api/endpoints/a%2Fb", Some(&json!({"priority": 2}))).await.unwrap();
     assert_eq!(said, json!({"fine": true}));
@@ -76,6 +84,25 @@ async fn a_call_is_json_with_our_token_to_the_host_that_was_named() {
         assert!(asked.contains(&format!("\r\n{line}\r\n")), "{line}: {asked}");
     }
     assert!(asked.ends_with("\r\n\r\n{\"priority\":2}"), "{asked}");
+}
+
+#[tokio::test]
+async fn a_token_goes_only_to_one_that_asks_for_it_as_we_do() {
+    for (first, code) in [
+        (answer("401 Unauthorized", "<html>log in"), Some("no_proxy")),
+        (answer("200 OK", "{}"), None),
+        (answer("403 Forbidden", r#"{"error":{"code":"forbidden","message":"not this Host"}}"#), Some("forbidden")),
+        (raw("SSH-2.0-OpenSSH_9.2\r\n"), Some("no_proxy")),
+    ] {
+        let (mut client, play) = played(vec![first, Part::Again, answer("200 OK", "{}")]).await;
+        client.target.token = Some(Secret::new("hunter2"));
+        let called = client.call::<Value>(Method::POST, "/api/endpoints", Some(&json!({}))).await;
+        assert_eq!(called.err().map(|error| error.code().to_owned()).as_deref(), code);
+        match code {
+            None => assert!(!play.await.unwrap().contains("hunter2"), "it was not asked for"),
+            Some(_) => assert!(!play.is_finished(), "it was asked once more"),
+        }
+    }
 }
 
 #[tokio::test]
@@ -156,7 +183,11 @@ async fn a_refusal_is_the_proxys_own_words() {
     let error = get(vec![answer("401 Unauthorized", body)]).await.unwrap_err();
     let ClientError::Refused { status, .. } = &error else { panic!("{error}") };
     assert_eq!((status.as_u16(), error.code(), error.is_no_proxy()), (401, "unauthorized", false));
-    assert_eq!((error.to_string().as_str(), error.hint().as_deref()), ("a token is needed", Some("log in")));
+    assert_eq!(error.to_string(), "a token is needed");
+    assert!(error.hint().unwrap().contains(TOKEN_VARIABLE), "{:?}", error.hint());
+    let body = r#"{"error":{"code":"conflict","message":"it changed","hint":"look again"}}"#;
+    let error = get(vec![answer("409 Conflict", body)]).await.unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.hint().as_deref()), ("it changed", Some("look again")));
 }
 
 #[tokio::test]

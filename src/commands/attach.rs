@@ -91,13 +91,7 @@ fn configured((admin, file): (WebAdmin, Option<PathBuf>), token: Option<Secret>)
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
         let exit = if error.is_no_proxy() { Exit::NoProxy } else { Exit::Failed };
-        let unauthorized = matches!(&error, ClientError::Refused { status, .. } if status.as_u16() == 401);
-        let hint = if unauthorized {
-            Some(format!("set {TOKEN_VARIABLE} to the web_admin.auth_token of that proxy"))
-        } else {
-            error.hint()
-        };
-        Self::Other { exit, code: known(error.code()), message: error.to_string(), hint }
+        Self::Other { exit, code: known(error.code()), message: error.to_string(), hint: error.hint() }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::redact::Redactor;
 use crate::proxy::probe::{Healthy, Probe};
 use crate::proxy::upstream::Upstream;
+use crate::wire::harmless::harmless;
 
 /// What is known of one endpoint now.
 #[derive(Debug, Serialize)]
@@ -185,10 +186,10 @@ fn show(checked: &Checked, width: usize) -> Result<(), CommandError> {
     let style = color.on_default();
     let mut line = format!("{style}{mark}{style:#} {:width$}  {word} after {} ms", checked.name, checked.ms);
     if let Some(model) = &checked.model {
-        let _ = write!(line, ", asked for {model}");
+        let _ = write!(line, ", asked for {}", harmless(model, false));
     }
     if let Some(detail) = &checked.detail {
-        let _ = write!(line, ": {detail}");
+        let _ = write!(line, ": {}", harmless(detail, false));
     }
     if let Some(hint) = checked.hint {
         let _ = write!(line, " ({hint})");

@@ -39,6 +39,26 @@ Register-ArgumentCompleter -Native -CommandName NAME -ScriptBlock {
 }
 "#;
 
+/// clap's own shows no help, and an error in the line when the program is not on the path.
+const ELVISH: &str = r#"
+use str
+
+set edit:completion:arg-completer[NAME] = { |@words|
+    try {
+        env VARIABLE=elvish NAME -- $@words 2>/dev/null | from-lines | each { |line|
+            var value @help = (str:split "\t" $line)
+            if (> (count $help) 0) {
+                edit:complex-candidate $value &display=$value"  ("$help[0]")"
+            } else {
+                put $value
+            }
+        }
+    } catch error {
+        nop
+    }
+}
+"#;
+
 /// What clap's own script does with an answer that is no folder, and what ours does: no space goes behind an operator.
 /// A colon within a value has a backslash; one without begins its help.
 const ZSH_OTHERS: (&str, &str) = (
@@ -78,6 +98,7 @@ pub fn run(shell: Shell) -> Result<Exit, CommandError> {
 pub fn script(shell: Shell) -> Result<String, CommandError> {
     Ok(match shell {
         Shell::PowerShell => POWERSHELL.replace("NAME", NAME).replace("VARIABLE", VARIABLE),
+        Shell::Elvish => ELVISH.replace("NAME", NAME).replace("VARIABLE", VARIABLE),
         // Without the program on the path, Tab should not print an error into the line. No space goes behind an operator.
         Shell::Bash => registration("bash")?
             .replace(r#" -- "${words[@]}" \"#, r#" -- "${words[@]}" 2>/dev/null \"#)

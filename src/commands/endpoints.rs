@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 use super::{CommandError, Exit};
 use crate::cli::EndpointsCommand;
 use crate::config::diagnose::{likeness, nearest};
+use crate::wire;
 
 pub fn run(explicit: Option<&Path>, command: &EndpointsCommand) -> Result<Exit, CommandError> {
     match command {
@@ -46,12 +47,12 @@ fn unknown(name: &str, known: &[String]) -> CommandError {
 
 /// Nothing in it can drive a terminal: what a proxy tells may come from an upstream.
 fn harmless(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    wire::harmless::harmless(text, false).into_owned()
 }
 
 /// The same for text of several lines.
 fn harmless_lines(text: &str) -> String {
-    text.split('\n').map(harmless).collect::<Vec<_>>().join("\n")
+    wire::harmless::harmless(text, true).into_owned()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::standing::{self, Absent};
 use super::{CommandError, Exit, note, print, print_json};
 use crate::cli::{EnvArgs, EnvShell};
 use crate::config::{Server, load_server, process_environment};
@@ -17,6 +18,7 @@ pub type Variables = Vec<(&'static str, String)>;
 pub fn run(explicit: Option<&Path>, args: &EnvArgs) -> Result<Exit, CommandError> {
     let server = load_server(explicit)?;
     let variables = variables(&server)?;
+    not_for_somebody_else(&server)?;
     if server.auth_token.is_none() {
         note(
             "note: no auth_token is configured: ANTHROPIC_AUTH_TOKEN is left out, and the client's own login stays in use",
@@ -37,6 +39,25 @@ pub fn run(explicit: Option<&Path>, args: &EnvArgs) -> Result<Exit, CommandError
     Ok(Exit::Fine)
 }
 
+/// Nobody there is fine, since a proxy may start later. Somebody else would get our token, or the client's own login.
+fn not_for_somebody_else(server: &Server) -> Result<(), CommandError> {
+    let address = address(server);
+    if standing::now(&address) != Err(Absent::SomebodyElse) {
+        return Ok(());
+    }
+    Err(CommandError::Other {
+        exit: Exit::NoProxy,
+        code: "no_proxy",
+        message: format!("somebody else listens at {address}, and a client would hand its credentials over there"),
+        hint: Some("end that program, or give server.port of the config another number".to_owned()),
+    })
+}
+
+/// Where a client on this machine finds it: `host:port`.
+pub fn address(server: &Server) -> String {
+    format!("{}:{}", reachable(&server.host), server.port)
+}
+
 /// What points a client at this proxy.
 ///
 /// # Errors
@@ -51,7 +72,7 @@ pub fn variables(server: &Server) -> Result<Variables, CommandError> {
 
 fn variables_in(server: &Server, env: &dyn Fn(&str) -> Option<String>) -> Variables {
     let host = reachable(&server.host);
-    let mut variables = vec![("ANTHROPIC_BASE_URL", format!("http://{host}:{}", server.port))];
+    let mut variables = vec![("ANTHROPIC_BASE_URL", format!("http://{}", address(server)))];
     if let Some(token) = &server.auth_token {
         variables.push(("ANTHROPIC_AUTH_TOKEN", token.expose().to_owned()));
     }

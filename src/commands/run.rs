@@ -2,8 +2,6 @@
 //!
 //! The command takes this process's place: its exit code, signals and terminal are its own, with nobody in between.
 
-mod standing;
-
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -11,10 +9,11 @@ use std::path::Path;
 use std::process::Command;
 
 use super::env::{self, clash};
+use super::standing::{self, Absent};
 use super::{CommandError, Exit, attach, note};
 use crate::cli::RunArgs;
 use crate::config::load_server;
-use crate::wire::words::harmless;
+use crate::wire::harmless::harmless;
 
 /// Returns only when the command cannot be started.
 pub fn run(explicit: Option<&Path>, args: &RunArgs) -> Result<Exit, CommandError> {
@@ -23,8 +22,8 @@ pub fn run(explicit: Option<&Path>, args: &RunArgs) -> Result<Exit, CommandError
     };
     let server = load_server(explicit)?;
     let variables = env::variables(&server)?;
-    let address = format!("{}:{}", env::reachable(&server.host), server.port);
-    standing::check(&address).map_err(|why| no_proxy(&address, &why, explicit))?;
+    let address = env::address(&server);
+    standing::soon(&address).map_err(|why| no_proxy(&address, &why, explicit))?;
     for clash in clash::all(&server, &variables) {
         note(&format!("note: {clash}"));
     }
@@ -33,7 +32,7 @@ pub fn run(explicit: Option<&Path>, args: &RunArgs) -> Result<Exit, CommandError
 }
 
 /// A client that was started all the same would try for minutes before it says as much.
-fn no_proxy(address: &str, why: &str, explicit: Option<&Path>) -> CommandError {
+fn no_proxy(address: &str, why: &Absent, explicit: Option<&Path>) -> CommandError {
     let start = attach::start_command(explicit);
     CommandError::Other {
         exit: Exit::NoProxy,

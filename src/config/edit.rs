@@ -105,6 +105,8 @@ pub struct Prepared {
     pub diff: String,
     /// The settings that the new text makes; a stopgap stands for what `unset` names.
     pub config: Config,
+    /// [`revision_of`] the text that it was worked out on.
+    pub made_from: String,
     /// [`revision_of`] the new text.
     pub revision: String,
     /// Variables that the new text needs and this process does not have; always empty with [`Unset::Refused`].
@@ -295,6 +297,6 @@ fn finish(path: &Path, old: &str, text: String, index: Option<usize>, unset: Uns
         judge::blame(&after, before, index)
     })?;
     let diff = diff::unified(&super::display_name(path), old, &text);
-    let revision = revision_of(text.as_bytes());
-    Ok(Prepared { text, diff, config, revision, unset })
+    let (made_from, revision) = (revision_of(old.as_bytes()), revision_of(text.as_bytes()));
+    Ok(Prepared { text, diff, config, made_from, revision, unset })
 }

@@ -103,6 +103,11 @@ pub fn check_token_count(body: &[u8]) -> Result<u64, Defect> {
     }
 }
 
+/// Whether a body, or what comes after nothing but white space of it, begins as a JSON object; `None`: not told yet.
+pub fn begins_as_object(bytes: &[u8]) -> Option<bool> {
+    bytes.iter().find(|byte| !b" \t\r\n\xef\xbb\xbf".contains(byte)).map(|byte| *byte == b'{')
+}
+
 /// Clients skip a BOM before a whole body.
 fn read_body<'a, T>(body: &'a [u8], read: impl FnOnce(&mut Json<'a>) -> Result<T, JsonError>) -> Result<T, JsonError> {
     json::read(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body), read)

@@ -16,10 +16,10 @@ use crate::domain::redact::{REDACTED, Redactor, is_secret_header};
 use crate::domain::secret::Secret;
 use crate::wire::record::{AttemptRecord, RECORD_VERSION, RequestRecord};
 
-/// How much of the bodies a line shows.
+/// How much a line shows of what may be long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// No more than the beginning.
+    /// No more than the beginnings of bodies, and no timeline.
     Short,
     /// All that was captured.
     Whole,
@@ -99,10 +99,11 @@ impl Line<'_> {
 
     /// Whether the two forms differ.
     pub(super) fn has_more(&self) -> bool {
-        [&self.entry.request_body, &self.entry.response_body].into_iter().any(|body| {
-            let shown = body.shown().unwrap_or(0);
-            shown > TRUNCATED && body.size > TRUNCATED as u64
-        })
+        self.entry.record.timeline.is_some()
+            || [&self.entry.request_body, &self.entry.response_body].into_iter().any(|body| {
+                let shown = body.shown().unwrap_or(0);
+                shown > TRUNCATED && body.size > TRUNCATED as u64
+            })
     }
 
     /// One JSON object and a newline: the fields of a [`RequestRecord`].
@@ -122,6 +123,7 @@ impl Line<'_> {
             duration_ms,
             first_byte_ms,
             attempts,
+            timeline,
             usage,
             request: _,
             response: _,
@@ -143,6 +145,9 @@ impl Line<'_> {
         line.plain("duration_ms", duration_ms);
         line.plain("first_byte_ms", first_byte_ms);
         line.array("attempts", attempts, write_attempt);
+        if let Some(timeline) = timeline.as_ref().filter(|_| form == Form::Whole) {
+            line.plain("timeline", timeline);
+        }
         line.plain("usage", usage);
         self.exchanged(line.object("request"), &self.entry.request_headers, &self.entry.request_body, form);
         self.exchanged(line.object("response"), &self.entry.response_headers, &self.entry.response_body, form);
@@ -197,9 +202,12 @@ impl Line<'_> {
 }
 
 fn write_attempt(attempt: &AttemptRecord, object: &mut Object) {
-    let AttemptRecord { endpoint, started_ms, duration_ms, status, fault, detail } = attempt;
+    let AttemptRecord { endpoint, started_ms, sent_ms, duration_ms, status, fault, detail } = attempt;
     object.string("endpoint", endpoint);
     object.plain("started_ms", started_ms);
+    if let Some(sent_ms) = sent_ms {
+        object.plain("sent_ms", sent_ms);
+    }
     object.plain("duration_ms", duration_ms);
     object.plain("status", status);
     object.optional("fault", fault.as_deref());
@@ -256,7 +264,7 @@ mod tests {
     use crate::config::BodyMode;
     use crate::domain::message::Usage;
     use crate::logs::capture::Capture;
-    use crate::wire::record::{Ending, Exchanged};
+    use crate::wire::record::{Ending, Exchanged, TimelineRecord};
 
     const KEY: &str = "sk-ant-endpoint-key-0123456789";
     const TOKEN: &str = "client-token-abcdef";
@@ -319,11 +327,13 @@ mod tests {
             attempts: vec![AttemptRecord {
                 endpoint: "primary".into(),
                 started_ms: 3,
+                sent_ms: Some(3),
                 duration_ms: 4,
                 status: Some(529),
                 fault: Some("overloaded".into()),
                 detail: Some("it said so".into()),
             }],
+            timeline: Some(TimelineRecord { step_ms: 10, marks: vec![[2, 3], [4, 5]] }),
             usage: Some(Usage { input: Some(5), output: Some(6), cache_read: None, cache_creation: Some(7) }),
             request: Exchanged::default(),
             response: Exchanged::default(),

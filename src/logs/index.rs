@@ -1,9 +1,10 @@
-//! The side index: one row for each record, in `index.sqlite` beside the log files.
+//! The side index: one row for each record, in `index-….sqlite` beside the log files.
 //!
 //! The files are the truth. The index is filled when somebody asks, never by the log's own thread; what it does not cover
 //! yet is read from the files. Losing it costs nothing, and whatever is wrong with it, its reader does without.
 
 mod condition;
+mod files;
 mod fill;
 
 use std::collections::HashMap;
@@ -13,26 +14,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 pub(super) use self::condition::Condition;
 use super::lean::Lean;
 use super::source::{self, Source};
 use crate::wire::record::Ending;
 
-/// In the log directory, which holds it for the owner alone.
-pub(super) const NAME: &str = "index.sqlite";
 /// An index of another version is made anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Bytes before the indexed end that tell whether a file was changed there.
 const TAIL: u64 = 64;
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// `words` holds each endpoint, model, session, method and path once; 0 in a row stands for none.
+/// Numbers of files are never used again. `words` holds each endpoint, model, session, method and path once; 0 in a row stands for none.
 /// `attempts` is `[[endpoint, fault], …]`, or absent when there was one, at `endpoint`, without a fault.
 const SCHEMA: &str = "
     CREATE TABLE files (
-        id INTEGER PRIMARY KEY, date TEXT NOT NULL, mark INTEGER NOT NULL, done INTEGER NOT NULL, tail INTEGER NOT NULL,
+        id INTEGER PRIMARY KEY AUTOINCREMENT, date TEXT NOT NULL, mark INTEGER NOT NULL, done INTEGER NOT NULL, tail INTEGER NOT NULL,
         UNIQUE (date, mark)
     );
     CREATE TABLE words (id INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE);
@@ -55,13 +54,15 @@ pub(super) struct Index {
     connection: Connection,
     words: Words,
     path: PathBuf,
-    opened: Option<Identity>,
+    opened: Option<files::Identity>,
 }
 
-/// What the index knows of one file.
-#[derive(Clone, Copy, Debug)]
+/// What the index knew of one file when it was asked. Another process may index it anew or make the whole index anew at any
+/// time, so each later question checks that this still holds.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Known {
     file: i64,
+    generation: i64,
     /// Bytes from the file's beginning that it covers.
     pub done: u64,
 }
@@ -90,9 +91,10 @@ pub(super) struct Facts<'r> {
     pub attempts: Option<Vec<(String, Option<String>)>>,
 }
 
-/// The texts of `words` by their number.
+/// The texts of `words` by their number, as one generation of the index has them.
 #[derive(Debug, Default)]
 struct Words {
+    generation: i64,
     known: Vec<Option<Arc<str>>>,
     ids: HashMap<Arc<str>, i64>,
 }
@@ -124,6 +126,10 @@ impl Words {
     }
 
     fn read_new(&mut self, connection: &Connection) -> Indexed<()> {
+        let generation = generation(connection)?;
+        if generation != self.generation {
+            *self = Self { generation, ..Self::default() };
+        }
         let newest = i64::try_from(self.known.len()).unwrap_or(i64::MAX);
         let mut statement = connection.prepare_cached("SELECT id, word FROM words WHERE id >= ?")?;
         let mut rows = statement.query([newest])?;
@@ -134,70 +140,60 @@ impl Words {
     }
 }
 
-#[cfg(unix)]
-type Identity = (u64, u64);
-#[cfg(not(unix))]
-type Identity = ();
-
-#[cfg(unix)]
-fn identity(path: &Path) -> Option<Identity> {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
-}
-
-#[cfg(not(unix))]
-fn identity(path: &Path) -> Option<Identity> {
-    path.exists().then_some(())
-}
-
 impl Index {
     /// Opens or makes the index of a directory. One that is broken is made anew.
     pub(super) fn open(directory: &Path) -> Indexed<Self> {
-        let path = directory.join(NAME);
-        let before = identity(&path);
-        match Self::open_as_it_is(&path) {
+        let path = files::current(directory).map_err(unreachable)?;
+        let before = files::identity(&path);
+        let index = match Self::open_as_it_is(&path) {
             Err(error) if is_broken(&error) => {
                 tracing::info!(index = %path.display(), %error, "the index of the request log is made anew");
-                remove(&path, before);
-                Self::open_as_it_is(&path)
+                files::remove(&path, before);
+                Self::open_as_it_is(&files::create(directory).map_err(unreachable)?)?
             }
-            opened => opened,
-        }
+            opened => opened?,
+        };
+        files::remove_older(&index.path);
+        Ok(index)
     }
 
     fn open_as_it_is(path: &Path) -> Indexed<Self> {
-        make_private(path).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
         // What a power cut takes is read from the files again. It comes first: the next one would wait for the disk.
         connection.pragma_update(None, "synchronous", "OFF")?;
-        connection.pragma_update(None, "journal_mode", "MEMORY")?;
+        // Not the write-ahead log: its memory-mapped file kills whoever has it open when somebody cuts it.
+        connection.pragma_update(None, "journal_mode", "TRUNCATE")?;
         prepare_schema(&connection)?;
-        Ok(Self { connection, words: Words::default(), path: path.to_owned(), opened: identity(path) })
+        Ok(Self { connection, words: Words::default(), path: path.to_owned(), opened: files::identity(path) })
     }
 
     /// Whether the file that it has open is still the one at its path.
     pub(super) fn is_current(&self) -> bool {
-        self.opened.is_some() && identity(&self.path) == self.opened
+        self.opened.is_some() && files::identity(&self.path) == self.opened
     }
 
     pub(super) fn remove(self) {
         let (path, opened) = (self.path.clone(), self.opened);
         drop(self);
-        remove(&path, opened);
+        files::remove(&path, opened);
     }
 
     /// What is known of `source`, whose bytes `file` has; nothing when the file is not what was indexed.
     pub(super) fn known(&self, source: &Source, file: &mut File) -> Indexed<Option<Known>> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT id, done, tail FROM files WHERE date = ? AND mark = ?")?;
-        let found = statement.query_row(params![source.date.to_string(), source.mark.cast_signed()], |row| {
-            Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get::<_, i64>(2)?.cast_unsigned()))
-        });
-        let Some((id, done, seen)) = found.optional()? else { return Ok(None) };
-        let same = tail(file, done).is_ok_and(|tail| tail == seen);
-        Ok(same.then_some(Known { file: id, done }))
+        known(&self.connection, source, file)
+    }
+
+    /// For questions whose answers belong together: they see one state of the index, of which `known` is true.
+    fn as_long_as(&self, known: Known) -> Indexed<Transaction<'_>> {
+        let snapshot = self.connection.unchecked_transaction()?;
+        let done: Option<i64> = snapshot
+            .prepare_cached("SELECT done FROM files WHERE id = ?")?
+            .query_row([known.file], |row| row.get(0))
+            .optional()?;
+        let holds = done.is_some_and(|done| done.cast_unsigned() >= known.done);
+        if holds && generation(&snapshot)? == known.generation { Ok(snapshot) } else { Err(superseded()) }
     }
 
     /// Date, mark and covered bytes of every file that it knows.
@@ -214,7 +210,8 @@ impl Index {
         let sql = format!(
             "SELECT offset, length FROM records WHERE file = ? AND offset < ? AND {condition} ORDER BY offset DESC LIMIT ?"
         );
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let snapshot = self.as_long_as(known)?;
+        let mut statement = snapshot.prepare_cached(&sql)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = statement.query_map(params![known.file, before.cast_signed(), limit], place)?;
         rows.collect()
@@ -223,7 +220,8 @@ impl Index {
     /// Bytes of the lines before `before` that fulfil the condition.
     pub(super) fn weight(&self, known: Known, condition: &Condition, before: u64) -> Indexed<u64> {
         let sql = format!("SELECT coalesce(sum(length), 0) FROM records WHERE file = ? AND offset < ? AND {condition}");
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let snapshot = self.as_long_as(known)?;
+        let mut statement = snapshot.prepare_cached(&sql)?;
         statement
             .query_row(params![known.file, before.cast_signed()], |row| row.get::<_, i64>(0))
             .map(i64::cast_unsigned)
@@ -232,7 +230,8 @@ impl Index {
     /// Where the records of this id are in a file, or of those that begin with it, the last one first.
     pub(super) fn places_of_id(&self, known: Known, id: &str, prefix: bool) -> Indexed<Vec<Place>> {
         let end = if prefix { format!("{id}\u{10ffff}") } else { id.to_owned() };
-        let mut statement = self.connection.prepare_cached(
+        let snapshot = self.as_long_as(known)?;
+        let mut statement = snapshot.prepare_cached(
             "SELECT offset, length FROM records WHERE id >= ? AND id <= ? AND file = ? AND offset < ?
              ORDER BY offset DESC LIMIT 1000",
         )?;
@@ -243,7 +242,8 @@ impl Index {
     /// The facts of a file's records that began within `from..to`, in milliseconds.
     pub(super) fn facts(&mut self, known: Known, from: i64, to: i64, each: &mut dyn FnMut(&Facts)) -> Indexed<()> {
         self.words.read_new(&self.connection)?;
-        let mut statement = self.connection.prepare_cached(
+        let snapshot = self.as_long_as(known)?;
+        let mut statement = snapshot.prepare_cached(
             "SELECT time, ending, endpoint, model, duration, first_byte, input, output, cache_read, cache_creation,
              attempts FROM records WHERE file = ? AND time >= ? AND time < ? AND offset < ?",
         )?;
@@ -310,6 +310,40 @@ fn place(row: &rusqlite::Row<'_>) -> Indexed<Place> {
     Ok(Place { offset: row.get::<_, i64>(0)?.cast_unsigned(), length: row.get::<_, i64>(1)?.cast_unsigned() })
 }
 
+fn known(connection: &Connection, source: &Source, file: &mut File) -> Indexed<Option<Known>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, done, tail, application_id FROM files, pragma_application_id WHERE date = ? AND mark = ?",
+    )?;
+    let found = statement.query_row(params![source.date.to_string(), source.mark.cast_signed()], |row| {
+        let (done, tail) = (row.get::<_, i64>(1)?.cast_unsigned(), row.get::<_, i64>(2)?.cast_unsigned());
+        Ok((Known { file: row.get(0)?, done, generation: row.get(3)? }, tail))
+    });
+    let Some((known, seen)) = found.optional()? else { return Ok(None) };
+    Ok(tail(file, known.done).is_ok_and(|tail| tail == seen).then_some(known))
+}
+
+/// What tells one making of the index from the next: numbers of files and words mean something within one only.
+fn generation(connection: &Connection) -> Indexed<i64> {
+    connection.pragma_query_value(None, "application_id", |row| row.get(0))
+}
+
+/// Nothing is wrong with the index, but its files cannot be read or made.
+fn unreachable(error: io::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(error.into())
+}
+
+/// Nothing is wrong with the index, but what was known of it is no longer true.
+fn superseded() -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure("it was made anew meanwhile".into())
+}
+
+fn make_schema(connection: &Connection) -> Indexed<()> {
+    connection.execute_batch(SCHEMA)?;
+    let generation: i64 = connection.query_row("SELECT random() % 2147483647", [], |row| row.get(0))?;
+    connection.pragma_update(None, "application_id", generation)?;
+    connection.pragma_update(None, "user_version", VERSION)
+}
+
 fn prepare_schema(connection: &Connection) -> Indexed<()> {
     let version = |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get(0));
     if version(connection)? == VERSION {
@@ -319,7 +353,7 @@ fn prepare_schema(connection: &Connection) -> Indexed<()> {
     let found: i64 = version(connection)?;
     let made = match found {
         VERSION => Ok(()),
-        0 => connection.execute_batch(SCHEMA).and_then(|()| connection.pragma_update(None, "user_version", VERSION)),
+        0 => make_schema(connection),
         _ => Err(rusqlite::Error::InvalidQuery),
     };
     connection.execute_batch(if made.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
@@ -353,40 +387,4 @@ fn tail(file: &mut File, end: u64) -> io::Result<u64> {
     let mut bytes = Vec::new();
     source::read_at(file, end.saturating_sub(TAIL), end.min(TAIL), &mut bytes)?;
     Ok(source::hash(&bytes))
-}
-
-/// 0600; the files that `SQLite` puts beside it get the same mode. Only for the owner of the folder: what a superuser who
-/// reads the log left there would be closed to the proxy.
-fn make_private(path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    if !path.exists() && !is_own(path.parent().unwrap_or(path))? {
-        return Err(io::ErrorKind::PermissionDenied.into());
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.map(drop),
-    }
-}
-
-#[cfg(unix)]
-fn is_own(folder: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    Ok(std::fs::metadata(folder)?.uid() == rustix::process::geteuid().as_raw())
-}
-
-/// One that is there only in part would be broken as well, so the whole of it goes; but not the one that another process
-/// has made in its place by now.
-fn remove(path: &Path, broken: Option<Identity>) {
-    if broken.is_some() && identity(path) != broken {
-        return;
-    }
-    for end in ["-wal", "-shm", "-journal", ""] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(end);
-        let _ = std::fs::remove_file(name);
-    }
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::wire::record::{AttemptRecord, Ending, Exchanged, RequestRecord, Usage};
 
-/// The fields of a [`RequestRecord`] but headers and bodies.
+/// The fields of a [`RequestRecord`] but headers, bodies and timeline.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Lean {
@@ -58,6 +58,7 @@ impl Lean {
             duration_ms: self.duration_ms,
             first_byte_ms: self.first_byte_ms,
             attempts: self.attempts,
+            timeline: None,
             usage: self.usage,
             request: exchanged(self.request),
             response: exchanged(self.response),
@@ -74,6 +75,7 @@ pub(super) fn millis(time: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::record::TimelineRecord;
 
     #[test]
     fn all_but_headers_and_bodies_is_kept() {
@@ -100,6 +102,7 @@ mod tests {
             duration_ms: 1,
             first_byte_ms: Some(2),
             attempts: vec![AttemptRecord { endpoint: "e".into(), ..AttemptRecord::default() }],
+            timeline: Some(TimelineRecord::default()),
             usage: Some(Usage { input: Some(1), ..Usage::default() }),
             request: exchanged(3),
             response: exchanged(4),
@@ -109,6 +112,7 @@ mod tests {
         for (exchanged, size) in [(&mut record.request, 3), (&mut record.response, 4)] {
             *exchanged = Exchanged { size, truncated: true, ..Exchanged::default() };
         }
+        record.timeline = None;
         assert_eq!(read, record);
         assert!(Lean::read(b"{\"id\":\"half").is_none());
     }

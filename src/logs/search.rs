@@ -216,6 +216,9 @@ fn behind(
 
 /// No more than is wanted of a record.
 pub(super) fn cut(mut record: RequestRecord, detail: Detail) -> RequestRecord {
+    if detail != Detail::Whole {
+        record.timeline = None;
+    }
     for exchanged in [&mut record.request, &mut record.response] {
         match detail {
             Detail::Whole => {}

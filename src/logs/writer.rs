@@ -29,7 +29,6 @@ pub(super) struct Writer {
     /// Encoded, not yet in the file; and how many records those are.
     lines: Vec<u8>,
     records: u64,
-    slots: Vec<Arc<RecordLine>>,
     /// Those of the records in `lines`, in their order.
     filing: Vec<Arc<RecordLine>>,
     observer: Option<Observer>,
@@ -58,7 +57,6 @@ impl Writer {
             rules,
             lines: Vec::new(),
             records: 0,
-            slots: Vec::new(),
             filing: Vec::new(),
             observer,
             house: House::default(),
@@ -108,7 +106,7 @@ impl Writer {
     fn process(&mut self, batch: &mut Vec<Entry>, now: SystemTime) {
         for mut entry in batch.drain(..) {
             self.encode(&mut entry);
-            if self.lines.len() >= PIECE || self.slots.len() >= RECORDS_PER_PIECE {
+            if self.lines.len() >= PIECE || self.filing.len() >= RECORDS_PER_PIECE {
                 self.flush(now);
             }
         }
@@ -122,10 +120,11 @@ impl Writer {
         let start = self.lines.len();
         line.write(Form::Short, &mut self.lines);
         let slot = Arc::new(RecordLine::new(&line.record().id, &self.lines[start..]));
+        // Memory first: a slow disk does not delay the live view, and who is told of a request finds it.
+        self.shared.ring.extend([Arc::clone(&slot)]);
         if let Some(observer) = &mut self.observer {
             observer(entry_key, line.record(), &slot);
         }
-        self.slots.push(Arc::clone(&slot));
         if !keeps(self.rules.settings.types, line.record().ending) {
             self.lines.truncate(start);
             return;
@@ -138,9 +137,7 @@ impl Writer {
         self.records += 1;
     }
 
-    /// Memory first: a slow disk does not delay the live view.
     fn flush(&mut self, now: SystemTime) {
-        self.shared.ring.extend(self.slots.drain(..));
         if self.lines.is_empty() {
             return;
         }

@@ -1,8 +1,7 @@
 //! One attempt at one endpoint: from the first packet to the point where its answer is good enough to commit to.
 
 use std::future::poll_fn;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -46,10 +45,24 @@ pub struct Call<'a> {
     pub timeouts: Timeouts,
     /// Our own token, which no endpoint may see.
     pub own_token: Option<&'a Secret>,
-    /// Set once the request may be on its way.
-    pub sent: AtomicBool,
+    /// When the request began to go out, once it did.
+    pub sent: Sent,
     /// Told how far it comes; a probe is no request under way.
     pub under_way: Option<Arc<UnderWay>>,
+}
+
+/// The last time that a request was handed to a connection.
+#[derive(Debug, Default)]
+pub struct Sent(Mutex<Option<Instant>>);
+
+impl Sent {
+    fn set(&self, now: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    pub fn at(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Call<'_> {
@@ -196,7 +209,7 @@ type Exchanged = Result<(Response<BoxSource>, Instant), (Fault, Option<SendError
 /// The first-byte clock starts anew with every piece of the request that moves: a slow uplink is no slow endpoint.
 async fn exchange(call: &Call<'_>, link: Box<dyn Link>, head: http::request::Parts) -> Exchanged {
     let limit = call.timeouts.first_byte;
-    call.sent.store(true, Ordering::Relaxed);
+    call.sent.set(clock::now());
     call.reach(Phase::Waiting);
     let upload = Upload::new(&call.inbound.body);
     let watch = upload.watch();
@@ -240,10 +253,10 @@ impl Opening<'_> {
     /// A status that is no success: read whole, then classed.
     async fn refused(mut self) -> Result<Opened, Fault> {
         let body = if is_decided(self.status) {
-            let read = tokio::time::timeout(REFUSAL_WITHIN, self.read_whole()).await;
+            let read = tokio::time::timeout(REFUSAL_WITHIN, self.read_whole(false)).await;
             if let Ok(Ok(Held::Whole(body))) = read { body } else { Bytes::new() }
         } else {
-            match self.read_whole().await? {
+            match self.read_whole(false).await? {
                 Held::Whole(body) => body,
                 Held::TooLarge(_) => return Err(too_large()),
             }
@@ -284,7 +297,7 @@ impl Opening<'_> {
 
     /// Not judged: held whole, so that a cut answer can still be had elsewhere, unless it is too large for that.
     async fn hold(mut self) -> Result<Opened, Fault> {
-        let flow = match self.read_whole().await? {
+        let flow = match self.read_whole(false).await? {
             Held::Whole(body) => Flow::Whole { body, usage: Usage::default() },
             Held::TooLarge(held) => {
                 Flow::Stream(Box::new(Streaming { held, judge: None, source: self.body, end: None }))
@@ -294,7 +307,7 @@ impl Opening<'_> {
     }
 
     async fn read_judged(mut self, measure: Measure) -> Result<Opened, Fault> {
-        let Held::Whole(body) = self.read_whole().await? else { return Err(too_large()) };
+        let Held::Whole(body) = self.read_whole(true).await? else { return Err(too_large()) };
         let judged = match measure {
             Measure::TokenCount => message::check_token_count(&body).map(|_| Usage::default()),
             _ => message::check_message(&body),
@@ -310,16 +323,23 @@ impl Opening<'_> {
         Ok(opened(self.status, self.headers, Flow::Whole { body, usage }))
     }
 
-    async fn read_whole(&mut self) -> Result<Held, Fault> {
+    /// To its end. What should be a JSON object and does not begin as one may never end, and is given back at once.
+    async fn read_whole(&mut self, as_object: bool) -> Result<Held, Fault> {
         let idle = self.call.timeouts.stream_idle;
         let mut pieces = Pieces::default();
+        let mut begun = if as_object { None } else { Some(true) };
         loop {
             let Ok(piece) = tokio::time::timeout(idle, poll_fn(|cx| self.body.poll_bytes(cx))).await else {
                 let detail = format!("its answer stood still for {}", shown(idle));
                 return Err(Fault::new(FaultKind::IdleTimeout, detail));
             };
             let Some(piece) = piece else { return Ok(Held::Whole(pieces.into_bytes())) };
-            pieces.push(piece.map_err(|error| source_fault(&error))?);
+            let piece = piece.map_err(|error| source_fault(&error))?;
+            begun = begun.or_else(|| message::begins_as_object(&piece));
+            pieces.push(piece);
+            if begun == Some(false) {
+                return Ok(Held::Whole(pieces.into_bytes()));
+            }
             if pieces.size() > MAX_ANSWER {
                 return Ok(Held::TooLarge(pieces.into_vec()));
             }

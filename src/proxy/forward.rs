@@ -1,13 +1,11 @@
 //! The failover loop: one endpoint after another until one has an answer that may go down. What happens after that
 //! is the relay's; nothing here can run again once bytes went down.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
-use super::attempt::{self, Call, Opened, shown};
+use super::attempt::{self, Call, Opened, Sent, shown};
 use super::intake::Inbound;
 use super::trip::Trip;
 use super::{Proxy, Running, connect};
@@ -17,7 +15,6 @@ use crate::domain::fault::{Answer, Blame, Fault, FaultKind, Progress};
 use crate::domain::health::{Failure, Outcome};
 use crate::domain::reply::{self, Problem, Tried};
 use crate::live::Lease;
-use crate::traffic::UnderWay;
 use crate::wire::record::Ending;
 
 /// What the client gets.
@@ -59,7 +56,7 @@ pub async fn forward(proxy: &Proxy, running: &Running, inbound: &Inbound, trip: 
         tried.push(lease.id);
         trip.begin_attempt(&lease.spec.name);
         let time = Time { deadline, budget };
-        let fault = match attempt_within(proxy, running, inbound, &lease, time, trip.under_way()).await {
+        let fault = match attempt_within(proxy, running, inbound, &lease, time, trip).await {
             Ok(opened) => {
                 trip.end_attempt(Some(opened.status));
                 return Forwarded::Opened(opened, lease);
@@ -89,7 +86,7 @@ async fn attempt_within(
     inbound: &Inbound,
     lease: &Lease,
     time: Time,
-    under_way: Option<Arc<UnderWay>>,
+    trip: &mut Trip,
 ) -> Result<Opened, Fault> {
     let Time { deadline, budget } = time;
     let exchange = proxy.exchange(lease.id, &lease.spec).map_err(|detail| {
@@ -104,16 +101,18 @@ async fn attempt_within(
         validation: running.config.validation,
         timeouts: running.config.timeouts,
         own_token: running.config.server.auth_token.as_ref(),
-        sent: AtomicBool::new(false),
-        under_way,
+        sent: Sent::default(),
+        under_way: trip.under_way(),
     };
     let began = clock::now();
-    let Ok(opened) = timeout_at(deadline.into(), attempt::open(&call)).await else {
+    let opened = timeout_at(deadline.into(), attempt::open(&call)).await;
+    trip.note_sent(call.sent.at());
+    let Ok(opened) = opened else {
         let detail = format!("no answer within the request's {}", shown(budget));
         let fault = Fault::new(FaultKind::CommitTimeout, detail);
         // One that only got what others had left of the time is not to blame.
         let blame = if (clock::now() - began) * 2 >= budget { Blame::Endpoint } else { Blame::Nobody };
-        let progress = if call.sent.load(Ordering::Relaxed) { Progress::Delivered } else { Progress::NotDelivered };
+        let progress = if call.sent.at().is_some() { Progress::Delivered } else { Progress::NotDelivered };
         return Err(Fault { blame, progress, ..fault });
     };
     opened

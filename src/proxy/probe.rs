@@ -1,7 +1,6 @@
 //! Looks at endpoints that are down: a small real request, judged like any answer.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
@@ -9,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use serde::Deserialize;
 
 use super::Proxy;
-use super::attempt::{self, Call, Flow, Opened};
+use super::attempt::{self, Call, Flow, Opened, Sent};
 use super::exchange::Exchange;
 use super::intake::{ApiPath, Inbound, api_path};
 use crate::config::{Timeouts, Validation};
@@ -190,7 +189,7 @@ impl Probe<'_> {
             validation,
             timeouts: self.timeouts,
             own_token: None,
-            sent: AtomicBool::new(false),
+            sent: Sent::default(),
             under_way: None,
         };
         attempt::open(&call).await

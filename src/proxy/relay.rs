@@ -200,7 +200,7 @@ impl Relay {
         loop {
             if let Some(bytes) = self.ready.pop() {
                 if let Some(trip) = &mut self.trip {
-                    trip.pass(&bytes);
+                    trip.pass_piece(&bytes);
                 }
                 self.unflushed = true;
                 return Poll::Ready(Some(Ok(bytes)));

@@ -14,10 +14,11 @@ use crate::domain::fault::Fault;
 use crate::domain::headers::REQUEST_ID;
 use crate::domain::redact::{self, Redactor};
 use crate::domain::secret::Secret;
+use crate::domain::timeline::Timeline;
 use crate::logs::capture::Capture;
 use crate::logs::{Entry, LogHandle};
 use crate::traffic::{Begun, Ticket, Traffic, UnderWay};
-use crate::wire::record::{AttemptRecord, Ending, RequestRecord, Usage, record_time};
+use crate::wire::record::{AttemptRecord, Ending, RequestRecord, TimelineRecord, Usage, record_time};
 
 /// Nginx's number for a client that left before anything went down.
 const CLIENT_GONE: u16 = 499;
@@ -42,6 +43,7 @@ pub struct Trip {
     request_body: Capture,
     response_headers: HeaderMap,
     response_body: Capture,
+    timeline: Timeline,
     attempt_started: Instant,
     redactor: Redactor,
     presented: Vec<Secret>,
@@ -85,6 +87,7 @@ impl Trip {
             request_body,
             response_headers: HeaderMap::new(),
             response_body,
+            timeline: Timeline::default(),
             attempt_started: arrival.at,
             redactor: redactor.clone(),
             presented,
@@ -141,6 +144,13 @@ impl Trip {
         });
     }
 
+    /// When the request of the attempt under way began to go out; `None`: it never did.
+    pub fn note_sent(&mut self, at: Option<Instant>) {
+        if let Some(attempt) = self.record.attempts.last_mut() {
+            attempt.sent_ms = at.map(|at| millis(at - self.started));
+        }
+    }
+
     /// The attempt under way failed.
     pub fn note(&mut self, fault: &Fault) {
         self.end_attempt(fault.status);
@@ -188,6 +198,12 @@ impl Trip {
         }
     }
 
+    /// This piece of a stream goes down now.
+    pub fn pass_piece(&mut self, bytes: &Bytes) {
+        self.timeline.pass(millis(clock::now() - self.started), bytes.len());
+        self.pass(bytes);
+    }
+
     pub fn set_usage(&mut self, usage: Usage) {
         if usage != Usage::default() {
             self.record.usage = Some(usage);
@@ -226,6 +242,8 @@ impl Trip {
         record.ending = ending;
         record.time = record_time(self.wall);
         record.duration_ms = millis(now - self.started);
+        record.timeline =
+            std::mem::take(&mut self.timeline).into_marks().map(|(step_ms, marks)| TimelineRecord { step_ms, marks });
         if let Some(attempt) =
             record.attempts.last_mut().filter(|_| record.first_byte_ms.is_some() || ending == Ending::ClientGone)
         {

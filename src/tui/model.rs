@@ -127,6 +127,8 @@ pub struct Model {
     pub ever_attached: bool,
     /// Since when it was gone, until what was missed is told.
     gone_since: Option<Duration>,
+    /// Requests that the events have told of since then.
+    recovered: usize,
     pub status: Option<Box<StatusView>>,
     pub endpoints: Endpoints,
     pub running: Running,
@@ -267,7 +269,7 @@ impl Model {
             News::Stats(stats) => self.stats = Some(stats),
             News::Recent(page) => {
                 let was_known = self.requests.all.count() > 0;
-                let new = self.requests.recent(page);
+                let new = self.requests.recent(page) + std::mem::take(&mut self.recovered);
                 if let Some(since) = self.gone_since.take().filter(|_| was_known) {
                     let gone = self.now.at.saturating_sub(since).as_secs();
                     self.say(Tone::Good, format!("the proxy is back after {gone} s; requests ended meanwhile: {new}"));
@@ -287,7 +289,8 @@ impl Model {
             Event::RequestStarted(view) | Event::RequestCommitted(view) => self.running.update(*view, self.now),
             Event::RequestEnded(ended) => {
                 self.running.end(ended.key);
-                self.requests.push(&Arc::new(ended.record));
+                let new = self.requests.push(&Arc::new(ended.record));
+                self.recovered += usize::from(new && self.gone_since.is_some());
             }
             Event::Config(standing) => {
                 if let Some(status) = &mut self.status {

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::wire::words;
+use crate::wire::harmless::harmless;
 
 /// `text` on one line with nothing in it that a terminal obeys.
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
-    words::harmless(text, false)
+    harmless(text, false)
 }
 
 /// Cells that it takes.

@@ -22,8 +22,8 @@ use std::time::SystemTime;
 use self::parser::Parser;
 use self::term::Expr;
 use self::text::Needle;
+use super::harmless::harmless;
 use super::record::RequestRecord;
-use super::words;
 
 /// What a reader wants to see of the log. The default lets everything through.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,8 +148,8 @@ impl fmt::Display for Filter {
 fn shown(text: &str) -> Cow<'_, str> {
     const LONGEST: usize = 40;
     match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => Cow::Owned(format!("{}…", words::harmless(&text[..end], false))),
-        None => words::harmless(text, false),
+        Some((end, _)) => Cow::Owned(format!("{}…", harmless(&text[..end], false))),
+        None => harmless(text, false),
     }
 }
 

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::domain::message::Usage;
+use crate::domain::timeline::Mark;
 
 /// The version that this program writes into `v`.
 pub const RECORD_VERSION: u32 = 1;
@@ -44,6 +45,10 @@ pub struct RequestRecord {
     pub first_byte_ms: Option<u64>,
     /// In order; the last one gave the answer, if there was one.
     pub attempts: Vec<AttemptRecord>,
+    /// When a stream's pieces went down. Only in the record of one request, not in lists and events; absent for what was
+    /// no stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<TimelineRecord>,
     /// As the answer told it.
     #[schemars(with = "Option<BTreeMap<String, Option<u64>>>")]
     pub usage: Option<Usage>,
@@ -78,6 +83,17 @@ pub enum Ending {
     ClientGone,
 }
 
+/// A stream's bytes over time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TimelineRecord {
+    /// Between two marks that are further apart than this nothing went down; between others there may be marks that were
+    /// left out. 0: none was.
+    pub step_ms: u64,
+    /// Milliseconds from the request's head, and bytes of the body so far.
+    pub marks: Vec<Mark>,
+}
+
 /// One endpoint tried for a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -85,6 +101,10 @@ pub struct AttemptRecord {
     pub endpoint: String,
     /// From the request's head.
     pub started_ms: u64,
+    /// From the request's head to the moment when the request began to go out: before it we were connecting, after it
+    /// waiting. Absent when there was no connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_ms: Option<u64>,
     pub duration_ms: u64,
     /// The upstream's own status, when its head arrived.
     pub status: Option<u16>,

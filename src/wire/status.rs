@@ -236,6 +236,8 @@ pub struct TestView {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EndpointOrder {
+    /// `order` and `endpoints` are taken as well.
+    #[serde(alias = "order", alias = "endpoints")]
     pub names: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
@@ -252,6 +254,7 @@ pub struct ChangeView {
     pub diff: String,
     /// As it is now; absent for a deletion, and with `dry_run`.
     pub endpoint: Option<EndpointView>,
+    /// The file's; with `dry_run` that of the file that the change was worked out on.
     pub revision: Option<String>,
     /// What differs until a restart.
     pub restart_needed: Vec<String>,

@@ -66,9 +66,12 @@ async fn hostile_bodies_of_five_megabytes_show_as_text_and_do_not_hang_the_page(
         "tools": [tool],
         "messages": [{"role": MARKUP, "content": asked}, {"role": "user", "content": [{"type": MARKUP, "name": MARKUP}]}],
     }));
-    visit.proxy.send(&request.session(MARKUP)).await;
+    let answer = visit.proxy.send(&request.session(MARKUP)).await;
+    // Until the file has it, memory shows the beginning of so much.
+    visit.proxy.record(&answer).await;
     visit.go("requests").await;
-    page.shows("tr.row", "<script>").await;
+    // What follows the last slash of the model's name.
+    page.shows("tr.row", "iframe>").await;
     watch_tasks(page).await;
     page.click("tr.row", "hostile").await;
     page.shows(".conversation", "<script>globalThis.pwned = 1</script>").await;

@@ -4,6 +4,9 @@ import { signal } from './ui.js';
 // Whether the proxy asked for its token.
 export const locked = signal(false);
 
+// The config file's revision as the last answer that told it did: what a change made now counts on.
+export const revision = signal(undefined);
+
 export class Problem extends Error {
   constructor(status, detail) {
     super(detail.message || `HTTP ${status}`);
@@ -23,8 +26,13 @@ export async function call(method, path, body, options = {}) {
   }
   const answer = await reach(path, init);
   const text = await answer.text();
-  if (answer.ok) return text ? JSON.parse(text) : null;
+  if (answer.ok) return told(text ? JSON.parse(text) : null);
   throw refusal(answer, text);
+}
+
+function told(value) {
+  if (value?.revision) revision.value = value.revision;
+  return value;
 }
 
 async function reach(path, init) {

@@ -27,7 +27,7 @@ export class SseReader {
       if (!event.data.length && !event.name && !event.comments) return null;
       return { id: event.id, name: event.name, data: event.data.join('\n'), size: event.raw + 1, comment: event.comments > 0 && !event.data.length };
     }
-    event.raw += line.length + 1;
+    event.raw += sizeOf(line) + 1;
     const [, field, value] = /^([^:]*):? ?([^]*)$/.exec(line);
     if (line.startsWith(':')) event.comments += 1;
     else if (field === 'data') event.data.push(value);
@@ -36,6 +36,11 @@ export class SseReader {
     return null;
   }
 }
+
+const ENCODER = new TextEncoder();
+
+// In bytes, as they went over the wire.
+const sizeOf = (line) => ENCODER.encode(line).length;
 
 const blank = () => ({ name: '', data: [], id: undefined, raw: 0, comments: 0 });
 

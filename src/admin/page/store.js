@@ -1,5 +1,5 @@
 // What the page knows of the proxy, as signals. Fed by events; asked for anew where events do not tell all.
-import { get, locked } from './api.js';
+import { get, locked, revision } from './api.js';
 import { connection, follow } from './events.js';
 import { t, word } from './i18n.js';
 import { batch, computed, signal } from './ui.js';
@@ -19,7 +19,6 @@ export const epoch = signal(0);
 export const now = signal(Date.now());
 
 export const stale = computed(() => connection.value.state === 'lost');
-export const revision = () => status.peek()?.config.revision ?? endpointList.peek()?.revision ?? undefined;
 
 // How far the proxy's clock is ahead of ours, in milliseconds.
 let ahead = 0;
@@ -52,6 +51,7 @@ function takeStatus(view) {
     started = view.started;
     ahead = Math.abs(Date.parse(view.time) - Date.now()) > 2000 ? Date.parse(view.time) - Date.now() : 0;
     status.value = view;
+    revision.value = view.config.revision ?? undefined;
     running.value = reconciled(running.peek(), view);
     now.value = Date.now();
   });
@@ -88,14 +88,18 @@ function takeEndpoint(change) {
   if (list) {
     const others = list.endpoints.map((one) => (one.name === change.name ? change.endpoint : one));
     if (change.endpoint && !others.includes(change.endpoint)) others.push(change.endpoint);
-    endpointList.value = { ...list, endpoints: others.filter(Boolean) };
+    endpointList.value = ranked({ ...list, endpoints: others.filter(Boolean) });
   }
   if (change.from !== change.to && change.to) announce(t('endpoint.changed', { name: change.name, state: word('state', change.to) }));
   soon();
 }
 
+// In the order in which they are tried; those of equal priority as the file has them.
+const ranked = (list) => ({ ...list, endpoints: [...list.endpoints].sort((a, b) => a.priority - b.priority) });
+
 function takeConfig(standing) {
   if (status.peek()) status.value = { ...status.peek(), config: standing };
+  revision.value = standing.revision ?? undefined;
   if (standing.refused) toast(t('config.refused_toast'), { kind: 'bad' });
   loadEndpoints();
 }
@@ -117,7 +121,7 @@ function soon() {
 export async function loadEndpoints() {
   if (locked.peek()) return;
   try {
-    endpointList.value = await get('/api/endpoints');
+    endpointList.value = ranked(await get('/api/endpoints'));
   } catch {
     // The banner says that the proxy is gone, or the login form is up.
   }

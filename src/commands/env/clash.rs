@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Variables;
 use crate::config::{Server, process_environment};
-use crate::wire::words::harmless;
+use crate::wire::harmless::harmless;
 
 const TWO_KEYS: &str = "ANTHROPIC_API_KEY is set as well, so Claude Code sends both and may warn about it; the proxy \
                         looks for its own token in either, and only endpoints with auth_type: passthrough get the other one";

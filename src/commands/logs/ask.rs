@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthChar as _;
 use crate::clock;
 use crate::commands::CommandError;
 use crate::wire::filter::{Filter, FilterError, time};
-use crate::wire::words::harmless;
+use crate::wire::harmless::harmless;
 
 /// Columns of a filter that are shown around its fault.
 const WIDEST: usize = 70;

@@ -7,6 +7,7 @@ use crate::commands::env::reachable;
 use crate::commands::{CommandError, Exit};
 use crate::config::{Server, load_server};
 use crate::domain::redact::{REDACTED, is_secret_header};
+use crate::wire::harmless::{harmless, is_obeyed};
 use crate::wire::record::{Exchanged, RequestRecord};
 use crate::wire::words;
 
@@ -113,7 +114,7 @@ fn word(text: &str) -> String {
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
     }
-    if words::harmless(text, true) == text {
+    if harmless(text, true) == text {
         return format!("'{}'", text.replace('\'', r"'\''"));
     }
     let mut quoted = String::from("$'");
@@ -121,7 +122,7 @@ fn word(text: &str) -> String {
         match c {
             '\'' | '\\' => quoted.extend(['\\', c]),
             '\n' | '\t' => quoted.push(c),
-            c if words::is_obeyed(c) => {
+            c if is_obeyed(c) => {
                 for byte in c.encode_utf8(&mut [0; 4]).bytes() {
                     let _ = write!(quoted, "\\{byte:03o}");
                 }

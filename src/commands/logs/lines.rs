@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Effects, Style};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use crate::wire::harmless::{harmless, harmless_json};
 use crate::wire::logs::Detail;
 use crate::wire::record::{Ending, RequestRecord};
-use crate::wire::words::{self, NOTHING, harmless};
+use crate::wire::words::{self, NOTHING};
 
 /// An id that is cut keeps so many columns of its end at least: it is what `logs show` takes.
 const SHORTEST_ID: usize = 8;
@@ -233,28 +234,13 @@ fn plain(record: &RequestRecord) -> String {
 /// One JSON object. What a terminal would obey stands escaped, which JSON takes for the same.
 pub(super) fn json(record: &RequestRecord) -> String {
     // A record has no map with keys that are no strings: this cannot fail.
-    escaped(&serde_json::to_string(record).unwrap_or_default()) + "\n"
-}
-
-/// JSON with every character escaped that a terminal obeys. JSON text has them within strings only, but for spaces.
-pub(super) fn escaped(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for c in json.chars() {
-        match c {
-            '\n' => text.push(c),
-            c if c.is_ascii() && !c.is_ascii_control() => text.push(c),
-            c if words::is_obeyed(c) => {
-                let _ = write!(text, "\\u{:04x}", u32::from(c));
-            }
-            c => text.push(c),
-        }
-    }
-    text
+    harmless_json(&serde_json::to_string(record).unwrap_or_default()).into_owned() + "\n"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::harmless::is_obeyed;
     use crate::wire::record::{AttemptRecord, Usage};
 
     fn record() -> RequestRecord {
@@ -325,7 +311,7 @@ mod tests {
         (evil.response.body, evil.ending) = (Some(nasty.into()), Ending::Failed);
         for form in [Form::Json, Form::Plain, Form::People(None), Form::People(Some(80))] {
             let text = bare(&Lines::new(form).text(&evil));
-            let kept = text.chars().filter(|c| words::is_obeyed(*c) && *c != '\n');
+            let kept = text.chars().filter(|c| is_obeyed(*c) && *c != '\n');
             let tabs = if form == Form::Plain { 15 } else { 0 };
             assert_eq!(kept.collect::<String>(), "\t".repeat(tabs), "{form:?}");
         }

@@ -27,8 +27,9 @@ use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::Overview;
+use crate::wire::harmless::harmless;
 use crate::wire::status::{ConfigStanding, EndpointView, LogStanding, Phase, RunningView, StatusView, Totals};
-use crate::wire::words::{NOTHING, bytes, clock, day_and_clock, harmless, seconds, short_model, tokens};
+use crate::wire::words::{NOTHING, bytes, clock, day_and_clock, seconds, short_model, tokens};
 
 /// Requests under way that are shown one by one.
 const RUNNING_SHOWN: usize = 5;
@@ -81,7 +82,7 @@ impl Screen<'_> {
     fn headline(&mut self, overview: &Overview) {
         let StatusView { version, listen, uptime_s, .. } = &overview.status;
         let (mark, style) = if overview.healthy { sign("up") } else { sign("down") };
-        let up = seconds(uptime_s.saturating_mul(1000));
+        let up = seconds((*uptime_s).max(1).saturating_mul(1000));
         let trouble = if overview.healthy { "" } else { ": no endpoint is up" };
         let (version, listen) = (harmless(version, false), harmless(listen, false));
         self.line(&format!(

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::{Index, Indexed, Known, Words, ending_number, tail, tried};
+use super::{Index, Indexed, Known, Words, ending_number, generation, known, tail, tried};
 use crate::logs::lean::{self, Lean};
 use crate::logs::source::{Forwards, Source, lines};
 
@@ -25,7 +25,7 @@ impl Index {
         loop {
             let before = self.known(source, file)?.map_or(0, |known| known.done);
             if before >= source.size || spent >= budget || stop.load(Ordering::Relaxed) {
-                return Ok(self.known(source, file)?.unwrap_or(Known { file: 0, done: 0 }));
+                return Ok(self.known(source, file)?.unwrap_or_default());
             }
             let known = self.fill_batch(source, file)?;
             if known.done <= before {
@@ -45,17 +45,12 @@ impl Index {
     }
 
     fn fill_batch_within(&mut self, source: &Source, file: &mut File) -> Indexed<Known> {
-        // Somebody may have been quicker, so what is known is asked once the index is ours alone.
-        let known = self.known(source, file)?;
         let words = &mut self.words;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         words.read_new(&transaction)?;
-        let known = match known {
-            Some(known) => {
-                let done = "SELECT done FROM files WHERE id = ?";
-                let done: i64 = transaction.query_row(done, [known.file], |row| row.get(0))?;
-                Known { done: done.cast_unsigned(), ..known }
-            }
+        // Somebody may have been quicker, so what is known is asked once the index is ours alone.
+        let known = match known(&transaction, source, file)? {
+            Some(known) => known,
             None => begin_anew(&transaction, source)?,
         };
         let done = insert(&transaction, words, known, source, file)?;
@@ -97,7 +92,7 @@ fn begin_anew(connection: &Connection, source: &Source) -> Indexed<Known> {
     )?;
     connection.execute("DELETE FROM files WHERE date = ? AND mark = ?", params![date, mark])?;
     connection.execute("INSERT INTO files (date, mark, done, tail) VALUES (?, ?, 0, 0)", params![date, mark])?;
-    Ok(Known { file: connection.last_insert_rowid(), done: 0 })
+    Ok(Known { file: connection.last_insert_rowid(), done: 0, generation: generation(connection)? })
 }
 
 /// About a batch of records; up to where they go.

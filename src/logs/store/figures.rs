@@ -119,8 +119,10 @@ fn figures() {
     let (path, _kept) = folder();
     let bytes: u64 = sources(&path).unwrap().iter().map(|source| source.size).sum();
     eprintln!("{} MiB in {}", bytes >> 20, path.display());
-    for name in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
-        let _ = fs::remove_file(path.join(name));
+    for entry in fs::read_dir(&path).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_string_lossy().starts_with("index-") {
+            fs::remove_file(entry.path()).unwrap();
+        }
     }
     let questions = [
         ("", 50),

@@ -320,6 +320,24 @@ async fn what_the_client_gets_when_nobody_has_an_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_endless_answer_that_cannot_be_a_message_is_not_waited_for() {
+    let pings = || (0..500).flat_map(|_| [bytes(PING), Piece::Wait(Duration::from_secs(1))]).collect();
+    let spaced = ["\u{feff}", " ", "\r\n\t", MESSAGE];
+    let slow = || spaced.iter().flat_map(|part| [bytes(*part), Piece::Wait(Duration::from_secs(100))]).collect();
+    for (name, pieces, takes, faults) in [
+        ("pings", pings(), 0, [true, false].as_slice()),
+        ("a page", vec![bytes(" \n<html>"), Piece::Hang], 0, &[true, false]),
+        ("white space, then a message", slow(), 400, &[false]),
+    ] {
+        let bench = Bench::with("timeouts: { commit: 1000s }", [stream(pieces)], [answer(200, MESSAGE)]);
+        let got = bench.post(r#"{"model":"x"}"#).await;
+        assert_eq!((got.status, got.took.as_secs()), (200, takes), "{name}: {}", got.body);
+        let tried: Vec<_> = bench.record().await.attempts.iter().map(|attempt| attempt.fault.is_some()).collect();
+        assert_eq!(tried, faults, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_of_the_request_is_the_answer_and_harms_nobody() {
     let refusal = error("invalid_request_error", "max_tokens: required");
     let bench = Bench::new([answer(400, &refusal)], [good()]);

@@ -202,7 +202,7 @@ impl Log {
         self.bottom = self.bottom.clamp(self.first, self.last().max(self.first));
         if self.cursor >= self.bottom {
             self.bottom = self.cursor;
-            return;
+            return self.fill(height);
         }
         // The lowest row with which the cursor's own still fits in.
         let (mut lines, mut lowest) = (0, self.cursor);
@@ -214,8 +214,12 @@ impl Log {
             lowest += 1;
         }
         let lowest = (lowest - 1).max(self.cursor);
-        // A view that begins with the oldest row is filled downward.
         self.bottom = self.bottom.min(lowest.max(self.cursor));
+        self.fill(height);
+    }
+
+    /// A view that begins with the oldest row is filled downward.
+    fn fill(&mut self, height: usize) {
         if self.window(height).first().is_some_and(|(at, _)| *at == self.first) {
             self.bottom = self.bottom.max(self.filled_from_first(height));
         }
@@ -322,6 +326,16 @@ mod tests {
         assert_eq!(shown(&log, 3), ["r0", "r1", "r2"]);
         log.go(Motion::PageDown, 3);
         assert_eq!(log.selected().unwrap().id, "r2");
+    }
+
+    #[test]
+    fn a_view_that_was_one_line_high_is_full_again_when_it_grows() {
+        let mut log = log(7);
+        log.go(Motion::First, 5);
+        for height in [1, 0, 5] {
+            log.keep_in_view(height);
+        }
+        assert_eq!(shown(&log, 5), ["r0", "r1", "r2", "r3", "r4"]);
     }
 
     #[test]

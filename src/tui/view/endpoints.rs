@@ -196,23 +196,28 @@ fn state(endpoint: &EndpointView, model: &Model) -> String {
     }
 }
 
-/// Seconds from now until `time`; negative when it is over.
+/// Seconds from now until `time`, a begun one as a whole one; zero or less when it is over.
 fn seconds_to(time: &str, model: &Model) -> Option<i64> {
     let time: Timestamp = time.parse().ok()?;
-    Some((time.as_millisecond() - model.now().wall.as_millisecond()).div_euclid(1000))
+    Some(-(model.now().wall.as_millisecond() - time.as_millisecond()).div_euclid(1000))
 }
 
 /// Why it is not simply up, and what happens next.
 fn reason(endpoint: &EndpointView, model: &Model) -> Option<String> {
     // What counts down comes first: it must not be cut off.
     let mut told = Vec::new();
-    let until =
-        |time: &Option<String>| time.as_deref().and_then(|time| seconds_to(time, model)).map(|left| left.max(0));
+    let until = |time: &Option<String>| time.as_deref().and_then(|time| seconds_to(time, model));
     if endpoint.state == "resting" {
-        told.extend(until(&endpoint.resting_until).map(|left| format!("rests for {left} s more")));
+        told.extend(until(&endpoint.resting_until).map(|left| match left {
+            1.. => format!("rests for {left} s more"),
+            _ => "its rest is over".to_owned(),
+        }));
     }
     if endpoint.state == "down" {
-        told.extend(until(&endpoint.next_probe).map(|left| format!("next probe in {left} s")));
+        told.extend(until(&endpoint.next_probe).map(|left| match left {
+            1.. => format!("next probe in {left} s"),
+            _ => "next probe now".to_owned(),
+        }));
         told.extend((endpoint.failed_probes > 0).then(|| format!("probes failed: {}", endpoint.failed_probes)));
     }
     told.extend(endpoint.reason.clone().filter(|_| endpoint.state != "up" && endpoint.enabled));

@@ -147,8 +147,9 @@ fn typed(canvas: &mut Canvas<'_>, area: Rect, prompt: &Prompt) {
     let (model, theme) = (canvas.model, canvas.theme);
     let shown = model.requests.shown();
     let count = match prompt.purpose {
-        Purpose::Filter => format!("{} of {} ", shown.count(), model.requests.all.count()),
-        Purpose::Search | Purpose::Command => String::new(),
+        Purpose::Filter if prompt.fault.is_none() => format!("{} of {} ", shown.count(), model.requests.all.count()),
+        // A faulty filter lets nothing through and stops nothing.
+        Purpose::Filter | Purpose::Search | Purpose::Command => String::new(),
     };
     let room = usize::from(area.width).saturating_sub(text::width(&count) + 5).max(4);
     let mut pen = Pen::new(canvas.buf, area, 0);

@@ -100,6 +100,30 @@ fn it_is_back_and_what_was_missed_is_told() {
 }
 
 #[test]
+fn what_the_events_of_a_proxy_that_came_back_tell_was_missed_too() {
+    let mut model = attached();
+    feed(&mut model, lost(1), 5);
+    feed(&mut model, News::Attached, 9);
+    for id in [10, 11] {
+        feed(&mut model, ended(record(id, "14:02:10", &["primary"], 200)), 9);
+    }
+    let page = vec![record(11, "14:02:19", &["primary"], 200), record(9, "14:02:09", &["primary"], 200)];
+    feed(&mut model, News::Recent(crate::wire::logs::LogPage { logs: page, next: None }), 9);
+    let shown = picture(&mut model, 80, 24);
+    assert!(shown.contains("requests ended meanwhile: 2"), "{shown}");
+}
+
+#[test]
+fn a_countdown_never_stands_at_nothing() {
+    let mut model = attached();
+    for (second, told) in [(3, "next probe in 6 s"), (8, "next probe in 1 s"), (9, "next probe now"), (12, "now")] {
+        model.update(Message::Tick, at(second));
+        let shown = picture(&mut model, 120, 40);
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
+}
+
+#[test]
 fn frozen_and_paused() {
     let mut model = attached();
     draw(&mut model, 80, 24);

@@ -3,8 +3,8 @@
 use claude_proxy::clock;
 use serde_json::{Value, json};
 
-use super::{Page, quoted};
-use crate::support::{PATIENCE, ms};
+use super::{PATIENCE, Page, quoted};
+use crate::support::ms;
 
 /// Alt, as the protocol counts modifiers.
 const ALT: u8 = 1;
@@ -113,7 +113,8 @@ impl Page {
     /// The clipboard's text.
     pub async fn clipboard(&self, origin: &str) -> String {
         let permissions = json!(["clipboardReadWrite", "clipboardSanitizedWrite"]);
-        self.call("Browser.grantPermissions", json!({"origin": origin, "permissions": permissions})).await;
+        let grant = json!({"origin": origin, "permissions": permissions, "browserContextId": self.context});
+        self.pipe.call(None, "Browser.grantPermissions", grant).await;
         match self.eval("navigator.clipboard.readText()").await {
             Value::String(text) => text,
             other => panic!("the clipboard holds {other}"),

@@ -9,7 +9,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::support::PATIENCE;
+use super::PATIENCE;
 
 #[derive(Clone)]
 pub(super) struct Pipe {
@@ -36,16 +36,21 @@ impl Pipe {
     /// # Panics
     /// When the browser refuses it, is gone, or says nothing.
     pub(super) async fn call(&self, session: Option<&str>, method: &str, params: Value) -> Value {
+        let answer = self.try_call(session, method, params).await;
+        let mut answer = answer.unwrap_or_else(|| panic!("{method}: the browser is gone or says nothing"));
+        assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
+        answer["result"].take()
+    }
+
+    /// The whole answer, a refusal too; `None` when the browser is gone or says nothing.
+    pub(super) async fn try_call(&self, session: Option<&str>, method: &str, params: Value) -> Option<Value> {
         let mut call = json!({"method": method, "params": params});
         if let Some(session) = session {
             call["sessionId"] = session.into();
         }
         let (sender, answer) = oneshot::channel();
         let _ = self.calls.send((call, sender));
-        let answer = timeout(PATIENCE, answer).await.unwrap_or_else(|_| panic!("{method}: no answer"));
-        let mut answer = answer.unwrap_or_else(|_| panic!("{method}: the browser is gone"));
-        assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
-        answer["result"].take()
+        timeout(PATIENCE, answer).await.ok()?.ok()
     }
 
     /// What was told of that session so far: methods with their params.

@@ -1,5 +1,5 @@
 // The keyboard. One table holds what is bound: the help shows it and the listener runs it, so they cannot disagree.
-import { html, signal, useEffect, useRef } from '../ui.js';
+import { html, signal, useLayoutEffect, useRef } from '../ui.js';
 import { t } from '../i18n.js';
 import { go } from '../route.js';
 import { Dialog } from './dialog.js';
@@ -23,7 +23,8 @@ const groups = signal([]);
 export function useKeys(title, bindings) {
   const group = useRef({ title, bindings }).current;
   group.bindings = bindings;
-  useEffect(() => {
+  // Before it is painted: who sees a view can use its keys.
+  useLayoutEffect(() => {
     groups.value = [group, ...groups.peek()];
     return () => {
       groups.value = groups.peek().filter((one) => one !== group);

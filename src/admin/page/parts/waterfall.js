@@ -1,19 +1,25 @@
-// The attempts of one request on one axis of time: waiting for each endpoint, then the answer streaming.
+// The attempts of one request on one axis of time: connecting to each endpoint, waiting for it, then the answer streaming.
 import { html } from '../ui.js';
 import { t, word } from '../i18n.js';
 import { duration, number } from '../format.js';
 import { LongText } from './text.js';
 
-// What is known of an attempt: when it began, how long it took, and for the one that answered, the first byte.
+// What is known of an attempt: when it began, when the request went out, how long it took, and for the one that
+// answered, the first byte. Older records do not say when the request went out.
 function phases(attempt, record, isLast) {
   const end = attempt.started_ms + attempt.duration_ms;
+  const sent = Math.min(attempt.sent_ms ?? attempt.started_ms, end);
   const answered = isLast && record.first_byte_ms !== null && record.first_byte_ms !== undefined && record.first_byte_ms <= end + 1;
-  const split = answered ? Math.max(attempt.started_ms, Math.min(record.first_byte_ms, end)) : end;
+  const split = answered ? Math.max(sent, Math.min(record.first_byte_ms, end)) : end;
   const late = attempt.fault && answered && record.ending === 'cut';
-  return [
-    { kind: attempt.fault && !late ? 'failed' : 'wait', from: attempt.started_ms, to: split },
+  const parts = [
+    { kind: 'connect', from: attempt.started_ms, to: sent },
+    { kind: attempt.fault && !late ? 'failed' : 'wait', from: sent, to: split },
     ...(answered ? [{ kind: late ? 'cut' : 'stream', from: split, to: end }] : []),
   ];
+  // Of what took no time only a failure is worth its colour.
+  const told = parts.filter((part) => part.to > part.from || part.kind === 'failed' || part.kind === 'cut');
+  return told.length ? told : [{ kind: 'wait', from: attempt.started_ms, to: end }];
 }
 
 export function Waterfall({ record }) {

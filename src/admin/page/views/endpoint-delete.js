@@ -1,7 +1,7 @@
 // Asks before an endpoint goes, and shows what goes with it.
-import { call, endpointPath } from '../api.js';
+import { call, endpointPath, revision } from '../api.js';
 import { t } from '../i18n.js';
-import { loadEndpoints, revision } from '../store.js';
+import { loadEndpoints } from '../store.js';
 import { html, useEffect, useState } from '../ui.js';
 import { Dialog } from '../parts/dialog.js';
 import { Diff } from '../parts/diff.js';
@@ -10,11 +10,11 @@ import { toast } from '../parts/notes.js';
 export function DeleteDialog({ endpoint, onClose }) {
   const { name } = endpoint;
   const [state, setState] = useState({ view: null, problem: null });
-  const ask = () => call('DELETE', `${endpointPath(name)}?dry_run=true`, { revision: revision() }).then((view) => setState({ view, problem: null }), (problem) => setState({ view: null, problem }));
+  const ask = () => call('DELETE', `${endpointPath(name)}?dry_run=true`, { revision: revision.peek() }).then((view) => setState({ view, problem: null }), (problem) => setState({ view: null, problem }));
   useEffect(() => void ask(), []);
   const remove = async () => {
     try {
-      await call('DELETE', endpointPath(name), { revision: state.view?.revision ?? revision() });
+      await call('DELETE', endpointPath(name), { revision: state.view?.revision ?? revision.peek() });
       toast(t('endpoint.deleted_toast', { name }), { kind: 'good' });
       onClose();
     } catch (problem) {

@@ -1,7 +1,7 @@
 // Adds or changes an endpoint: fill in, test if wanted, see the change of the file, write it.
-import { call, endpointPath, post } from '../api.js';
+import { call, endpointPath, post, revision } from '../api.js';
 import { t } from '../i18n.js';
-import { loadEndpoints, revision, status } from '../store.js';
+import { loadEndpoints, status } from '../store.js';
 import { html, useEffect, useRef, useState } from '../ui.js';
 import { Dialog } from '../parts/dialog.js';
 import { Diff } from '../parts/diff.js';
@@ -46,7 +46,7 @@ function ownFault(values, isNew, before) {
 export function EndpointForm({ endpoint, onClose }) {
   const isNew = !endpoint;
   const before = useRef(initial(endpoint)).current;
-  const madeFrom = useRef(revision());
+  const madeFrom = useRef(revision.peek());
   const [values, setValues] = useState(before);
   const [fault, setFault] = useState(null);
   const [test, setTest] = useState(null);
@@ -84,6 +84,8 @@ export function EndpointForm({ endpoint, onClose }) {
     return attempt(async () => setPreview(await send('?dry_run=true')));
   };
   const write = () => attempt(async () => {
+    // What was shown is what is written.
+    madeFrom.current = preview.revision ?? madeFrom.current;
     await send('');
     toast(t(isNew ? 'endpoint.added_toast' : 'endpoint.changed_toast', { name: values.name }), { kind: 'good' });
     onClose();

@@ -1,9 +1,9 @@
 // The endpoints: how each is, why, and the levers.
-import { endpointPath, post } from '../api.js';
+import { endpointPath, post, revision } from '../api.js';
 import { duration, NOTHING, number, percent } from '../format.js';
 import { t, word } from '../i18n.js';
 import { href, route } from '../route.js';
-import { endpointList, loadEndpoints, revision, status } from '../store.js';
+import { endpointList, loadEndpoints, status } from '../store.js';
 import { html, useEffect, useState } from '../ui.js';
 import { icon } from '../parts/icons.js';
 import { useKeys } from '../parts/keys.js';
@@ -73,10 +73,14 @@ async function toggle(endpoint) {
 }
 
 async function reorder(names, before) {
-  const write = (order) => post('/api/endpoints/order', { names: order, revision: revision() });
+  const write = (order) => post('/api/endpoints/order', { names: order, revision: revision.peek() });
   try {
-    await write(names);
+    const { diff } = await write(names);
     await loadEndpoints();
+    if (!diff) {
+      toast(t('endpoint.order_same'));
+      return;
+    }
     const undo = () => write(before).then(loadEndpoints, complain);
     toast(t('endpoint.order_written'), { kind: 'good', act: { label: t('act.undo'), run: undo } });
   } catch (problem) {
@@ -85,7 +89,7 @@ async function reorder(names, before) {
   }
 }
 
-// The list in the order of the file, or as it is being dragged.
+// The list in the order in which they are tried, or as it is being dragged.
 function Cards({ list, picked, pick, open }) {
   const [dragged, setDragged] = useState(null);
   const [order, setOrder] = useState(null);
@@ -103,7 +107,7 @@ function Cards({ list, picked, pick, open }) {
   const dropped = (event) => {
     event.preventDefault();
     setDragged(null);
-    if (order && order.join('\n') !== own.join('\n')) reorder(order, own);
+    if (order && order.join('\n') !== own.join('\n')) reorder(order, own).then(() => setOrder(null));
   };
   const shift = async (name, by) => {
     const to = own.indexOf(name) + by;
@@ -117,9 +121,9 @@ function Cards({ list, picked, pick, open }) {
       event.dataTransfer.setData('text/plain', name);
       setDragged(name);
     },
-    end: () => {
+    end: (event) => {
       setDragged(null);
-      setOrder(null);
+      if (event.dataTransfer.dropEffect === 'none') setOrder(null);
     },
   };
   return html`<ol class="cards" onDrop=${dropped}>${names.map((name, at) => html`<${Card} key=${name} endpoint=${byName.get(name)} first=${at === 0} last=${at === names.length - 1}

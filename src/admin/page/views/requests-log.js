@@ -19,6 +19,13 @@ function unknown(fresh, known) {
   return fresh.filter((one) => !ids.has(one.id));
 }
 
+// Those that ended after `known` did; with no `known`, all that ended while we watched.
+function endedSince(known) {
+  const all = ended.peek();
+  const at = known ? all.indexOf(known) : all.length;
+  return at < 0 ? all : all.slice(0, at);
+}
+
 function merged(state, fresh, paused) {
   const news = unknown(fresh, [...state.arrived, ...state.rows]);
   if (!news.length) return state;
@@ -35,9 +42,12 @@ export function useLog(q, paused) {
 
   useEffect(() => {
     const stop = new AbortController();
+    const newest = ended.peek()[0];
+    // What ended while the log was being read is not in what was read.
+    const late = (logs) => (q ? [] : unknown(endedSince(newest), logs));
     setState((old) => ({ ...old, loading: true }));
     get(path(q), { signal: stop.signal }).then(
-      (page) => setState({ ...EMPTY, rows: page.logs, next: page.next, more: Boolean(page.next), loading: false }),
+      (page) => setState({ ...EMPTY, rows: [...late(page.logs), ...page.logs], next: page.next, more: Boolean(page.next), loading: false }),
       (problem) => problem.name !== 'AbortError' && setState((old) => ({ ...old, rows: problem.span ? old.rows : [], arrived: [], loading: false, more: false, problem })),
     );
     return () => stop.abort();
@@ -67,19 +77,20 @@ function useLive(q, current, setState) {
   const timer = useRef(0);
   const newest = useRef(ended.peek()[0]);
   useEffect(() => {
-    const known = newest.current;
-    const all = ended.value;
-    newest.current = all[0] ?? known;
-    const at = known ? all.indexOf(known) : all.length;
-    const fresh = at < 0 ? all : all.slice(0, at);
+    const fresh = endedSince(newest.current);
+    newest.current = ended.value[0] ?? newest.current;
     if (!fresh.length) return;
     if (!q) setState((old) => (old.loading ? old : merged(old, fresh, current.current.paused)));
     else timer.current ||= setTimeout(ask, ASK_AGAIN_MS);
   }, [ended.value]);
   async function ask() {
     timer.current = 0;
-    const asked = current.current.q;
+    const { q: asked, state } = current.current;
     if (!asked) return;
+    if (state.loading) {
+      timer.current = setTimeout(ask, ASK_AGAIN_MS);
+      return;
+    }
     try {
       const page = await get(path(asked, undefined, 100));
       if (asked === current.current.q) setState((old) => (old.loading || old.problem ? old : merged(old, page.logs, current.current.paused)));

@@ -1,0 +1,181 @@
+//! What pages that watch cost the requests: the same paced load straight to a scripted upstream, through claude-proxy
+//! with nobody watching, and through it with pages attached, in turns.
+//!
+//! ```text
+//! cargo run --release --example watched            # about a minute and a half
+//! cargo run --release --example watched -- --quick
+//! ```
+//! Load, upstream, pages and proxy share this machine: compare the rows, not the numbers with another machine's.
+
+#[path = "support/process.rs"]
+pub mod process;
+// The tests use more of it than this program does.
+#[path = "../tests/support/upstream.rs"]
+pub mod upstream;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use clap::Parser;
+use claude_proxy::clock;
+use process::{Failure, Program};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use upstream::{Reply, Upstream, bodies};
+
+/// Measures requests with and without pages that watch
+#[derive(Parser)]
+struct Args {
+    /// Requests per second
+    #[arg(long, default_value_t = 1000)]
+    rate: u32,
+    /// Event streams attached
+    #[arg(long, default_value_t = 10)]
+    pages: usize,
+    /// A tenth of the time, for a first look
+    #[arg(long)]
+    quick: bool,
+}
+
+const CONNECTIONS: u32 = 20;
+const ROUNDS: usize = 6;
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let args = Args::parse();
+    let time = Duration::from_millis(if args.quick { 500 } else { 5000 });
+    let upstream = Upstream::new("bench")
+        .forgetting()
+        .always(Reply::stream([bodies::events(&["Hello"]).concat()]))
+        .start()
+        .await?;
+    let mut program = Program::start(&config(&upstream)).await?;
+    let admin = admin(&mut program).await?;
+
+    let mut sides = [("direct", vec![]), ("proxy, nobody watches", vec![]), ("proxy, pages attached", vec![])];
+    let read = Arc::new(AtomicU64::new(0));
+    for _ in 0..ROUNDS {
+        sides[0].1.extend(paced(upstream.address(), args.rate, time).await?);
+        sides[1].1.extend(paced(program.address, args.rate, time).await?);
+        let mut pages = JoinSet::new();
+        for _ in 0..args.pages {
+            pages.spawn(watch(admin, Arc::clone(&read)));
+        }
+        sides[2].1.extend(paced(program.address, args.rate, time).await?);
+        if let Some(over) = pages.try_join_next() {
+            return Err(format!("a page was dropped: {:?}", over?).into());
+        }
+    }
+    tell(&mut sides, &args, read.load(Ordering::Relaxed));
+    Ok(())
+}
+
+fn tell(sides: &mut [(&str, Vec<u64>); 3], args: &Args, read: u64) {
+    println!("{} requests per second, {} pages; microseconds", args.rate, args.pages);
+    println!("{:<24} {:>9} {:>9} {:>9} {:>9}", "", "requests", "p50", "p90", "p99");
+    for (name, samples) in &mut *sides {
+        samples.sort_unstable();
+        let [p50, p90, p99] = [50, 90, 99].map(|percent| percentile(samples, percent));
+        println!("{name:<24} {:>9} {p50:>9} {p90:>9} {p99:>9}", samples.len());
+    }
+    let added = |percent| {
+        let of = |at: usize| i128::from(percentile(&sides[at].1, percent));
+        (of(1) - of(0), of(2) - of(0))
+    };
+    for percent in [50, 99] {
+        let (alone, watched) = added(percent);
+        println!("added at p{percent}: {alone:+} with nobody watching, {watched:+} with pages attached");
+    }
+    println!("the pages read {} KiB of events", read >> 10);
+}
+
+fn percentile(sorted: &[u64], percent: usize) -> u64 {
+    sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
+}
+
+fn config(upstream: &Upstream) -> String {
+    format!(
+        "server: {{ port: 0 }}\nendpoints:\n  - name: bench\n    url: {}\n    auth_type: api_key\n    auth_value: sk-bench\n\
+         web_admin: {{ port: 0 }}\n",
+        upstream.url()
+    )
+}
+
+/// Where its admin server listens.
+async fn admin(program: &mut Program) -> Result<SocketAddr, Failure> {
+    while let Some(line) = program.lines.recv().await {
+        if let Some(address) = line.trim().strip_prefix("admin      http://") {
+            return Ok(address.trim().parse()?);
+        }
+    }
+    Err("claude-proxy told no admin address".into())
+}
+
+/// A page's event stream, read to the end; what it brought is counted.
+async fn watch(admin: SocketAddr, read: Arc<AtomicU64>) -> Result<(), Failure> {
+    let mut stream = TcpStream::connect(admin).await?;
+    stream.write_all(format!("GET /api/events HTTP/1.1\r\nhost: {admin}\r\n\r\n").as_bytes()).await?;
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match stream.read(&mut buffer).await? {
+            0 => return Ok(()),
+            some => read.fetch_add(some as u64, Ordering::Relaxed),
+        };
+    }
+}
+
+/// Times to whole answers in microseconds, of `rate` requests a second.
+async fn paced(to: SocketAddr, rate: u32, time: Duration) -> Result<Vec<u64>, Failure> {
+    let every = Duration::from_secs(1) * CONNECTIONS / rate;
+    let mut running = JoinSet::new();
+    for place in 0..CONNECTIONS {
+        running.spawn(connection(to, every, every * place / CONNECTIONS, time));
+    }
+    let mut all = Vec::new();
+    while let Some(one) = running.join_next().await {
+        all.extend(one??);
+    }
+    Ok(all)
+}
+
+async fn connection(to: SocketAddr, every: Duration, offset: Duration, time: Duration) -> Result<Vec<u64>, Failure> {
+    let mut stream = TcpStream::connect(to).await?;
+    stream.set_nodelay(true)?;
+    let request = request(to);
+    let mut buffer = Vec::with_capacity(16 << 10);
+    let mut samples = Vec::new();
+    let until = clock::now() + time;
+    let mut next = clock::now() + offset;
+    while next < until {
+        tokio::time::sleep_until(next.into()).await;
+        next += every;
+        let start = clock::now();
+        stream.write_all(request.as_bytes()).await?;
+        buffer.clear();
+        while !buffer.ends_with(b"0\r\n\r\n") {
+            if stream.read_buf(&mut buffer).await? == 0 {
+                return Err("the other side closed the connection".into());
+            }
+        }
+        samples.push(start.elapsed().as_micros().try_into()?);
+        if !buffer.starts_with(b"HTTP/1.1 200") {
+            return Err(format!("not an answer to measure: {}", String::from_utf8_lossy(&buffer)).into());
+        }
+    }
+    Ok(samples)
+}
+
+fn request(to: SocketAddr) -> String {
+    let filler = "y".repeat(2000);
+    let body = format!(
+        r#"{{"model":"claude-sonnet-4-5","stream":true,"max_tokens":64,"messages":[{{"role":"user","content":"{filler}"}}]}}"#
+    );
+    format!(
+        "POST /v1/messages HTTP/1.1\r\nhost: {to}\r\ncontent-type: application/json\r\n\
+         anthropic-version: 2023-06-01\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
