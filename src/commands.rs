@@ -104,7 +104,9 @@ impl CommandError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Filter(error) => error.hint(),
-            Self::Output(_) => Some("look at where stdout goes: whether it may be written, and whether that disk is full"),
+            Self::Output(_) => {
+                Some("look at where stdout goes: whether it may be written, and whether that disk is full")
+            }
             Self::Other { hint, .. } => hint.as_deref(),
         }
     }

@@ -214,7 +214,7 @@ fn a_full_disk_is_told_with_what_to_look_at() {
         let ran = place.command(line).stdout(full).output().unwrap();
         let err = String::from_utf8_lossy(&ran.stderr);
         assert_eq!(ran.status.code(), Some(1), "{line:?}: {err}");
-        assert!(err.contains("cannot write the output") && err.contains("help: look at where"), "{line:?}: {err}");
+        assert!(err.contains("cannot write the output") && err.contains("look at where stdout goes"), "{line:?}: {err}");
     }
 }
 
@@ -240,12 +240,7 @@ mod env {
              printf '%s\\n' \"$ANTHROPIC_BASE_URL\" \"$ANTHROPIC_AUTH_TOKEN\" \"$NO_PROXY\""
         );
         let ran = Ran::of(Command::new("sh").args(["-c", &script]).current_dir(place.path()).output().unwrap());
-        assert_eq!(
-            ran.out,
-            format!("http://127.0.0.1:1\n{TOKEN}\ncorp.example,localhost,127.0.0.1\n"),
-            "{}",
-            ran.err
-        );
+        assert_eq!(ran.out, format!("http://127.0.0.1:1\n{TOKEN}\ncorp.example,localhost,127.0.0.1\n"), "{}", ran.err);
     }
 
     #[test]
@@ -304,7 +299,9 @@ mod init {
         use std::os::unix::fs::PermissionsExt;
         let tokens = [(); 2].map(|()| {
             let place = Place::new();
-            let ran = Ran::of(place.command(&["init", "--yes", "--port", "1"]).env("ANTHROPIC_API_KEY", "k").output().unwrap());
+            let ran = Ran::of(
+                place.command(&["init", "--yes", "--port", "1"]).env("ANTHROPIC_API_KEY", "k").output().unwrap(),
+            );
             assert_eq!(ran.code, 0, "{}", ran.err);
             let path = place.path().join("config.yaml");
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

@@ -6,8 +6,8 @@ use clap::builder::StyledStr;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use super::typed::Typed;
-use crate::wire::record::RequestRecord;
 use crate::wire::harmless::harmless;
+use crate::wire::record::RequestRecord;
 use crate::wire::words::{NOTHING, day_and_clock, short_model};
 
 /// Log ids that are offered; who wants an older one types its beginning from a search.

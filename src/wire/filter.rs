@@ -22,8 +22,8 @@ use std::time::SystemTime;
 use self::parser::Parser;
 use self::term::Expr;
 use self::text::Needle;
-use super::record::RequestRecord;
 use super::harmless::harmless;
+use super::record::RequestRecord;
 
 /// What a reader wants to see of the log. The default lets everything through.
 #[derive(Clone, Debug, PartialEq)]

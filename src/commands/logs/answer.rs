@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use super::show::heading;
+use crate::wire::harmless::harmless;
 use crate::wire::pretty;
 use crate::wire::record::Exchanged;
 use crate::wire::transcript::{Block, Transcript, is_stream};
-use crate::wire::harmless::harmless;
 use crate::wire::words;
 
 pub(super) fn request(exchanged: &Exchanged) -> String {

@@ -7,8 +7,8 @@ use crate::commands::env::reachable;
 use crate::commands::{CommandError, Exit};
 use crate::config::{Server, load_server};
 use crate::domain::redact::{REDACTED, is_secret_header};
-use crate::wire::record::{Exchanged, RequestRecord};
 use crate::wire::harmless::{harmless, is_obeyed};
+use crate::wire::record::{Exchanged, RequestRecord};
 use crate::wire::words;
 
 /// Set by `claude-proxy env`; the shell puts its value in when the command runs.

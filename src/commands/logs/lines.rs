@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Effects, Style};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use crate::wire::harmless::{harmless, harmless_json};
 use crate::wire::logs::Detail;
 use crate::wire::record::{Ending, RequestRecord};
-use crate::wire::harmless::{harmless, harmless_json};
 use crate::wire::words::{self, NOTHING};
 
 /// An id that is cut keeps so many columns of its end at least: it is what `logs show` takes.

@@ -17,9 +17,9 @@ use crate::config::RequestTypes;
 use crate::logs::store::Query;
 use crate::wire::filter::Filter;
 use crate::wire::filter::fields::Field;
+use crate::wire::harmless::harmless;
 use crate::wire::logs::Detail;
 use crate::wire::record::{AttemptRecord, Exchanged, RequestRecord};
-use crate::wire::harmless::harmless;
 use crate::wire::words;
 
 /// Requests that are listed when the beginning of an id fits several.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::Overview;
-use crate::wire::status::{EndpointView, StatusView};
 use crate::wire::harmless::harmless;
+use crate::wire::status::{EndpointView, StatusView};
 
 pub(super) fn rows(overview: &Overview) -> String {
     let mut rows = String::new();

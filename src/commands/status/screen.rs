@@ -27,8 +27,8 @@ use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::Overview;
-use crate::wire::status::{ConfigStanding, EndpointView, LogStanding, Phase, RunningView, StatusView, Totals};
 use crate::wire::harmless::harmless;
+use crate::wire::status::{ConfigStanding, EndpointView, LogStanding, Phase, RunningView, StatusView, Totals};
 use crate::wire::words::{NOTHING, bytes, clock, day_and_clock, seconds, short_model, tokens};
 
 /// Requests under way that are shown one by one.

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use anstyle::Style;
 
 use crate::commands::status::{is_available, sign};
+use crate::wire::harmless::harmless;
 use crate::wire::session::SessionView;
 use crate::wire::status::EndpointView;
-use crate::wire::harmless::harmless;
 use crate::wire::words::{seconds, tokens};
 
 pub(super) const OFF: &str = "\x1b[2mclaude-proxy off\x1b[0m";
