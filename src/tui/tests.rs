@@ -23,9 +23,10 @@ impl Outside for Scripted {
     fn act(&mut self, effect: Effect) {
         let answer = match &effect {
             Effect::Ask(Ask::Record(id)) => Some(Answer::Record { id: id.clone(), opened: Ok(opened()) }),
-            Effect::Ask(ask @ Ask::Enable { .. }) => {
-                Some(Answer::Changed { ask: ask.clone(), done: Ok(Some(Box::new(ChangeView::default()))) })
-            }
+            Effect::Ask(ask @ Ask::Enable { .. }) => Some(Answer::Changed {
+                ask: ask.clone(),
+                done: Ok(Some(Box::new(ChangeView { diff: "-a\n+b".into(), ..ChangeView::default() }))),
+            }),
             _ => None,
         };
         if let Some(answer) = answer {
