@@ -47,8 +47,11 @@ const ROUNDS: usize = 6;
 async fn main() -> Result<(), Failure> {
     let args = Args::parse();
     let time = Duration::from_millis(if args.quick { 500 } else { 5000 });
-    let upstream =
-        Upstream::new("bench").forgetting().always(Reply::stream([bodies::events(&["Hello"]).concat()])).start().await?;
+    let upstream = Upstream::new("bench")
+        .forgetting()
+        .always(Reply::stream([bodies::events(&["Hello"]).concat()]))
+        .start()
+        .await?;
     let mut program = Program::start(&config(&upstream)).await?;
     let admin = admin(&mut program).await?;
 

@@ -69,7 +69,9 @@ mod tests {
     /// The timeline of pieces of one byte at these times.
     fn of(times: &[u64]) -> (Vec<Mark>, u64) {
         let mut timeline = Timeline::default();
-        times.iter().for_each(|at| timeline.pass(*at, 1));
+        for at in times {
+            timeline.pass(*at, 1);
+        }
         let (step, marks) = timeline.into_marks().unwrap_or_default();
         (marks, step)
     }
