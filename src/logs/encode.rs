@@ -353,6 +353,8 @@ mod tests {
         expected.request.headers = [("accept", "a, b"), ("x-one", "1")].map(|(n, v)| (n.into(), v.into())).into();
         expected.request.body = Some("{\"a\":\"b\"}".into());
         expected.request.size = 9;
+        assert_eq!(encoded(entry.clone(), Form::Whole), expected);
+        expected.timeline = None;
         assert_eq!(short(entry), expected);
     }
 
