@@ -164,10 +164,7 @@ const RIGHT: Key = code(KeyCode::Right);
 impl Action {
     /// Whether it changes the proxy: what `--read-only` is without.
     pub fn changes(self) -> bool {
-        matches!(
-            self,
-            Self::Toggle | Self::Undo | Self::Test | Self::Reset | Self::Raise | Self::Lower | Self::Delete
-        )
+        matches!(self, Self::Toggle | Self::Undo | Self::Test | Self::Reset | Self::Raise | Self::Lower | Self::Delete)
     }
 }
 
