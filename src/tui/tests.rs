@@ -165,6 +165,14 @@ async fn a_stop_is_passed_on_and_the_screen_is_drawn_again() {
     assert!(ended.picture.contains("● serving :8080"), "{}", ended.picture);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_hand_does_is_seen_without_a_wait_for_the_next_tenth_of_a_second() {
+    let still = play(begun()).await.outside.drawn.get();
+    let flood = (0..1000).flat_map(|_| [Sends(Message::Key(key("k"))), Waits(Duration::from_millis(1))]).collect();
+    let flooded = play(after_begin(flood)).await.outside.drawn.get() - still;
+    assert!((25..=40).contains(&flooded), "{flooded} pictures in a second of a held key");
+}
+
 /// Drawing is what costs: a flood must not make it draw faster, and nothing at all must not make it draw often.
 #[tokio::test(start_paused = true)]
 async fn it_draws_ten_times_a_second_at_most_and_once_a_second_at_rest() {

@@ -102,6 +102,8 @@ fn read_only_changes_nothing() {
         assert_eq!(press(&mut model, "Enter"), [], "{command}");
     }
     assert!(notice(&model).starts_with("read-only"));
+    let offered = model.offered(&[Context::Endpoints, Context::Anywhere, Context::Always]);
+    assert!(offered.iter().all(|binding| !binding.action.changes()) && offered.len() > 5, "{offered:?}");
     assert_eq!(opens(&press(&mut model, "2 k k Enter")), ["req_8"], "looking is free");
 }
 
