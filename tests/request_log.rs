@@ -67,8 +67,8 @@ async fn a_record_tells_when_a_request_went_out_and_when_its_stream_stood_still(
     let one = admin.json(&format!("/api/logs/{}", record["id"].as_str().unwrap())).await;
     assert_eq!(one["timeline"], record["timeline"]);
     for detail in ["short", "summary"] {
-        let list = admin.json(&format!("/api/logs?detail={detail}")).await;
-        assert_eq!(list["logs"][0].get("timeline"), None, "lists do without");
+        let page = admin.json(&format!("/api/logs?detail={detail}")).await;
+        assert_eq!(page["logs"][0].get("timeline"), None, "lists do without");
     }
 
     let whole = proxy.record(&proxy.send(&Request::message()).await).await;
