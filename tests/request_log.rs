@@ -50,7 +50,7 @@ async fn a_stream_is_recorded_with_all_its_fields() {
 async fn a_record_tells_when_a_request_went_out_and_when_its_stream_stood_still() {
     let mut events = bodies::events(&["Hello", " there"]).into_iter().map(|event| Part::Bytes(event.into()));
     let begun = events.by_ref().take(4).fold(Reply::stream(Vec::<String>::new()), Reply::part);
-    let reply = events.fold(begun.part(Part::Pause(ms(300))), Reply::part);
+    let reply = events.fold(begun.part(Part::Pause(ms(1000))), Reply::part);
     let alpha = answering("alpha", reply).await;
     let nobody = Endpoint::at("nobody", "http://127.0.0.1:9");
     let proxy = Config::in_order([nobody, Endpoint::of(&alpha)]).admin().start().await;
