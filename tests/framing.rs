@@ -110,6 +110,19 @@ async fn head_has_no_body() {
     assert_eq!((answer.status(), answer.upstream(), answer.body.len()), (200, "alpha", 0));
 }
 
+/// A GET of it comes down decoded.
+#[tokio::test]
+async fn head_tells_nothing_of_a_coding_that_is_taken_off() {
+    for (coding, told) in [("identity", true), ("gzip", false)] {
+        let models = Reply::json(bodies::models()).header("content-encoding", coding);
+        let alpha = answering("alpha", models.cut_at(0, Part::Pause(crate::support::ms(1)))).await;
+        let answer = Proxy::over([&alpha]).await.send(&Request::new("HEAD", "/v1/models", "")).await;
+        assert_eq!((answer.status(), answer.upstream()), (200, "alpha"));
+        assert_eq!(answer.header("content-length").is_some(), told, "{coding}");
+        assert_ne!(answer.header("content-encoding"), Some("gzip"));
+    }
+}
+
 #[tokio::test]
 async fn a_connection_serves_one_request_after_another() {
     let alpha = healthy("alpha").await;

@@ -127,12 +127,13 @@ pub async fn open(call: &Call<'_>) -> Result<Opened, Fault> {
         return Err(Fault::new(FaultKind::Decode, detail).with_status(status));
     }
     let bodyless = call.inbound.method == Method::HEAD || matches!(status.as_u16(), 204 | 304);
-    let coded = !bodyless && decode::is_coded(&head.headers);
-    let mut headers = headers::inbound(&head.headers, coded);
-    if call.inbound.method == Method::HEAD {
+    let names_coding = decode::is_coded(&head.headers);
+    let mut headers = headers::inbound(&head.headers, names_coding);
+    // Of a coded body it is the coded length, which is not the one that a GET would get.
+    if call.inbound.method == Method::HEAD && !names_coding {
         headers.extend(head.headers.get(header::CONTENT_LENGTH).map(|length| (header::CONTENT_LENGTH, length.clone())));
     }
-    let body = if coded { decode::decoded(body, &head.headers) } else { Ok(body) };
+    let body = if names_coding && !bodyless { decode::decoded(body, &head.headers) } else { Ok(body) };
     let body = match body {
         Ok(body) => body,
         Err(_) if is_decided(status) => decode::nothing(),
