@@ -1,10 +1,11 @@
 //! An answer's body together with the connection that it comes on.
 
+use std::cell::RefCell;
 use std::sync::Weak;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::framing::Framing;
 use super::outgoing::Outgoing;
@@ -57,7 +58,7 @@ impl Body1 {
             }
             Err(detail) => self.fail(format!("its answer is no HTTP: {detail}")),
         }
-        Bytes::from(taken.body)
+        taken.body
     }
 
     fn over(&mut self) {
@@ -100,15 +101,46 @@ pub(super) struct Taken {
     read: usize,
     /// How much of that belongs to the answer.
     used: Result<usize, &'static str>,
-    body: Vec<u8>,
+    body: Bytes,
 }
 
 impl Taken {
     pub(super) fn of(framing: &mut Framing, bytes: &[u8]) -> Self {
-        let mut body = Vec::with_capacity(bytes.len());
+        let is_large = bytes.len() >= LARGE;
+        let mut body = if is_large { large_room() } else { BytesMut::with_capacity(bytes.len()) };
         let used = framing.take(bytes, &mut body);
-        Self { read: bytes.len(), used, body }
+        let taken = Self { read: bytes.len(), used, body: body.split().freeze() };
+        if is_large {
+            give_back(body);
+        }
+        taken
     }
+}
+
+/// A piece of this size is worth room that is used again: so much fresh memory is a page fault for each 4 KiB. A smaller
+/// one is not, as whoever keeps it keeps all of the room.
+const LARGE: usize = PIECE / 4;
+/// Rooms of a thread. One can be used again once nobody holds a piece of it, which a client that reads is quick to see to.
+const ROOMS: usize = 16;
+
+thread_local! {
+    static FREE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+}
+
+fn large_room() -> BytesMut {
+    let used_before = FREE.with_borrow_mut(|free| {
+        let at = free.iter_mut().position(|room| room.try_reclaim(PIECE))?;
+        Some(free.swap_remove(at))
+    });
+    used_before.unwrap_or_else(|| BytesMut::with_capacity(PIECE))
+}
+
+fn give_back(room: BytesMut) {
+    FREE.with_borrow_mut(|free| {
+        if free.len() < ROOMS {
+            free.push(room);
+        }
+    });
 }
 
 impl ByteSource for Body1 {

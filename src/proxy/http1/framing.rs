@@ -1,5 +1,6 @@
 //! Where a body ends, and what of the bytes between is body.
 
+use bytes::BytesMut;
 use memchr::memchr;
 
 /// What all chunk extensions and trailers of one body together may have: nobody reads either.
@@ -35,7 +36,7 @@ impl Framing {
     ///
     /// # Errors
     /// What is wrong with the chunks. What came before it has been moved.
-    pub(super) fn take(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> Result<usize, &'static str> {
+    pub(super) fn take(&mut self, bytes: &[u8], body: &mut BytesMut) -> Result<usize, &'static str> {
         match self {
             Self::Length(left) => {
                 let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
@@ -90,7 +91,7 @@ enum At {
 }
 
 impl Chunks {
-    fn take(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> Result<usize, &'static str> {
+    fn take(&mut self, bytes: &[u8], body: &mut BytesMut) -> Result<usize, &'static str> {
         let mut at = 0;
         while at < bytes.len() && self.at != At::End {
             at += match self.at {
@@ -102,7 +103,7 @@ impl Chunks {
         Ok(at)
     }
 
-    fn data(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> usize {
+    fn data(&mut self, bytes: &[u8], body: &mut BytesMut) -> usize {
         let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
         body.extend_from_slice(&bytes[..taken]);
         self.left -= taken as u64;
@@ -194,10 +195,10 @@ mod tests {
     /// What is body of it, how many bytes belong to it, and whether it is over; at every split the same.
     fn taken(text: &str) -> Result<(String, usize, bool), &'static str> {
         let mut framing = Framing::chunked();
-        let mut body = Vec::new();
+        let mut body = BytesMut::new();
         let whole = framing.take(text.as_bytes(), &mut body);
         for split in 0..text.len() {
-            let (mut piecewise, mut again) = (Framing::chunked(), Vec::new());
+            let (mut piecewise, mut again) = (Framing::chunked(), BytesMut::new());
             let first = piecewise.take(&text.as_bytes()[..split], &mut again);
             let second = first.and_then(|first| {
                 let rest = &text.as_bytes()[split..];
@@ -205,7 +206,7 @@ mod tests {
             });
             assert_eq!((&second, &again), (&whole, &body), "{text:?} at {split}");
         }
-        Ok((String::from_utf8(body).unwrap(), whole?, framing.is_over()))
+        Ok((String::from_utf8(body.to_vec()).unwrap(), whole?, framing.is_over()))
     }
 
     #[test]
@@ -260,16 +261,16 @@ mod tests {
     }
 
     fn taken_once(text: &str) -> Result<usize, &'static str> {
-        Framing::chunked().take(text.as_bytes(), &mut Vec::new())
+        Framing::chunked().take(text.as_bytes(), &mut BytesMut::new())
     }
 
     #[test]
     fn a_length_ends_where_it_says() {
-        let (mut framing, mut body) = (Framing::Length(5), Vec::new());
+        let (mut framing, mut body) = (Framing::Length(5), BytesMut::new());
         assert_eq!(framing.take(b"he", &mut body), Ok(2));
         assert!(!framing.is_over());
         assert_eq!(framing.take(b"llo HTTP/1.1", &mut body), Ok(3));
         assert!(framing.is_over());
-        assert_eq!(body, b"hello");
+        assert_eq!(body, "hello");
     }
 }
