@@ -180,11 +180,11 @@ mod statusline {
         fs::write(broken.path().join("config.yaml"), "server: [").unwrap();
         let (off, hangs) = (place(1, closed_port()), place(1, hung));
         for (folder, line, told) in [
-            (&off, &["statusline"][..], "claude-proxy off"),
+            (&off, PATIENT, "claude-proxy off"),
             (&hangs, &["statusline"], "claude-proxy busy"),
-            (&broken, &["statusline"], "claude-proxy: bad settings"),
-            (&off, &["-c", "none.yaml", "statusline"], "claude-proxy: bad settings"),
-            (&off, &["statusline", "--admin", "nonsense"], "claude-proxy: bad settings"),
+            (&broken, PATIENT, "claude-proxy: bad settings"),
+            (&off, &["-c", "none.yaml", "statusline", "--within", "5000"], "claude-proxy: bad settings"),
+            (&off, &["statusline", "--admin", "nonsense", "--within", "5000"], "claude-proxy: bad settings"),
         ] {
             for text in [input("s"), String::new(), "{\"session_id\":".to_owned(), "\u{0}garbage".to_owned()] {
                 let mut command = program(folder.path(), line);

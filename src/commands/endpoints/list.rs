@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::config::edit::{self, Prepared};
 use crate::config::file::FileEndpoint;
 use crate::wire::status::{EndpointList, EndpointView};
+use crate::wire::words::{self, NOTHING};
 
 pub(super) fn run(explicit: Option<&Path>, args: &StatusArgs) -> Result<Exit, CommandError> {
     let (list, live) = runtime()?.block_on(async {
@@ -172,7 +173,7 @@ fn row(endpoint: &EndpointView, live: bool) -> Vec<Cell> {
         let attempts = format!("{}/{}", endpoint.window_ok, endpoint.window_failed);
         row.push(Cell::number(if attempts == "0/0" { "-".to_owned() } else { attempts }));
         let times = [endpoint.duration.p50_ms, endpoint.duration.p95_ms, endpoint.first_byte.p50_ms];
-        row.extend(times.map(|ms| Cell::number(seconds(ms))));
+        row.extend(times.map(|ms| Cell::number(ms.map_or_else(|| NOTHING.to_owned(), words::seconds))));
     }
     row
 }
@@ -190,14 +191,6 @@ fn sign(state: &str) -> (&'static str, Style) {
         "resting" => ("◌", AnsiColor::Yellow.on_default()),
         "down" => ("x", AnsiColor::Red.on_default()),
         _ => ("○", Style::new().dimmed()),
-    }
-}
-
-fn seconds(ms: Option<u64>) -> String {
-    match ms {
-        None => "-".to_owned(),
-        Some(ms) if ms < 100_000 => format!("{}.{}s", ms / 1000, ms % 1000 / 100),
-        Some(ms) => format!("{}s", ms / 1000),
     }
 }
 
@@ -257,16 +250,16 @@ mod tests {
     fn people_see_a_table_in_the_order_of_trying() {
         let drawn = anstream::adapter::strip_str(&drawn(&list(), true)).to_string();
         let expected = "\
-P  NAME    STATE   URL                   AUTH            OK/FAIL   P50   P95  FIRST BYTE
-1  kimi    x down  https://kimi.example  passthrough         0/7     -     -           -
-   since 14:00:59: 529  [2J bad; next probe at 14:01:29
-2  主节点  ● up    https://a.example     api_key ${KEY}     12/0  2.1s  123s        0.9s";
+P  NAME    STATE   URL                   AUTH            OK/FAIL   P50    P95  FIRST BYTE
+1  kimi    x down  https://kimi.example  passthrough         0/7     -      -           -
+   since 14:00:59: 529 \\u{1b}[2J\\tbad; next probe at 14:01:29
+2  主节点  ● up    https://a.example     api_key ${KEY}     12/0  2.1s  2m03s        1.0s";
         assert_eq!(drawn, expected);
     }
 
     #[test]
     fn programs_get_fields_without_a_heading() {
-        let expected = "kimi\tdown\t1\thttps://kimi.example\tpassthrough\t\t0\t7\t\t\t\t529  [2J bad\n\
+        let expected = "kimi\tdown\t1\thttps://kimi.example\tpassthrough\t\t0\t7\t\t\t\t529 \\u{1b}[2J\\tbad\n\
                         主节点\tup\t2\thttps://a.example\tapi_key\t${KEY}\t12\t0\t2140\t123456\t950\t\n";
         assert_eq!(plain(&list()), expected);
     }
