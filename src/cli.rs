@@ -131,8 +131,11 @@ pub enum Command {
     )]
     Init(InitArgs),
     /// Print what Claude Code needs to use this proxy, our own token included
-    #[command(before_help = "Examples:\n  eval \"$(claude-proxy env)\"\n  claude-proxy env --shell fish | source\n  \
-                             claude-proxy env --claude-settings")]
+    #[command(
+        before_help = "Examples:\n  eval \"$(claude-proxy env)\"\n  claude-proxy env --shell fish | source\n  \
+                       claude-proxy env --claude-settings",
+        after_help = "The proxy need not run. Where somebody else listens on its port, nothing is printed, and the exit code is 4."
+    )]
     Env(EnvArgs),
     /// The filter language of the logs
     #[command(hide = true, disable_help_flag = true, override_help = page::text())]

@@ -56,6 +56,9 @@ impl Guard {
     }
 }
 
+/// Lines that wait for a slow terminal; room for all of them is made at the start.
+const LINES: usize = 8192;
+
 /// Sends all events of this process to stderr; a second call in one process changes nothing.
 pub fn init(level: Level, color: bool, redactor: SharedRedactor) -> Guard {
     init_to(std::io::stderr(), level, color, redactor)
@@ -63,7 +66,8 @@ pub fn init(level: Level, color: bool, redactor: SharedRedactor) -> Guard {
 
 /// [`init`], to a file for a program that has the terminal to itself.
 pub fn init_to(writer: impl Write + Send + 'static, level: Level, color: bool, redactor: SharedRedactor) -> Guard {
-    let (writer, worker) = NonBlockingBuilder::default().lossy(true).thread_name("diagnostics").finish(writer);
+    let (writer, worker) =
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES).thread_name("diagnostics").finish(writer);
     let (subscriber, filter) = subscriber(writer, level, color, redactor);
     // It fails only when there is one already.
     let _ = subscriber.try_init();

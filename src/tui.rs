@@ -7,7 +7,8 @@
 //! answers to calls ─────┘                      └─> Effect ─> Outside: the proxy, the clipboard, the terminal
 //! ```
 //! The view asks, the loop acts: neither model nor view ever touches a socket, a file or the clock. It draws when
-//! something changed, at most ten times a second, and once a second for the clocks on the screen.
+//! something changed, at most ten times a second, faster only while the user does something, and once a second for the
+//! clocks on the screen.
 
 mod calls;
 mod clipboard;
@@ -38,8 +39,10 @@ use self::terminal::Guard;
 use crate::client::AdminClient;
 use crate::clock;
 
-/// Pictures follow each other no faster.
+/// Pictures of what the proxy tells follow each other no faster.
 const FRAME: Duration = Duration::from_millis(100);
+/// Those of what the user does, and of the answers to it.
+const FRAME_BY_HAND: Duration = Duration::from_millis(30);
 /// What shows a clock is drawn anew.
 const TICK: Duration = Duration::from_secs(1);
 /// Messages that wait; a feed that is faster waits itself.
@@ -128,24 +131,26 @@ pub(crate) async fn run<B: Backend>(
     mut model: Model,
 ) -> io::Result<End> {
     let start = clock::now();
-    let (mut drawn, mut changed) = (None::<Instant>, true);
+    // How soon after the last picture the next one is wanted; `None`: nothing changed.
+    let (mut drawn, mut wanted) = (None::<Instant>, Some(FRAME));
     loop {
         let wait = match drawn {
             None => Duration::ZERO,
-            Some(at) => (at + if changed { FRAME } else { TICK }).saturating_duration_since(clock::now()),
+            Some(at) => (at + wanted.unwrap_or(TICK)).saturating_duration_since(clock::now()),
         };
         let message = tokio::select! {
             biased;
-            () = tokio::time::sleep(wait), if changed => None,
+            () = tokio::time::sleep(wait), if wanted.is_some() => None,
             message = inputs.recv() => Some(message.unwrap_or(Message::Stop)),
-            () = tokio::time::sleep(wait), if !changed => Some(Message::Tick),
+            () = tokio::time::sleep(wait), if wanted.is_none() => Some(Message::Tick),
         };
         let Some(message) = message else {
-            changed = outside.has_terminal() && draw(terminal, &mut model)?;
+            wanted = (outside.has_terminal() && draw(terminal, &mut model)?).then_some(FRAME_BY_HAND);
             drawn = Some(clock::now());
             continue;
         };
-        changed = true;
+        let frame = if message.is_by_hand() { FRAME_BY_HAND } else { FRAME };
+        wanted = Some(wanted.map_or(frame, |wanted| wanted.min(frame)));
         for effect in model.update(message, since(start)) {
             if effect == Effect::Quit {
                 return Ok(end(&model));

@@ -214,7 +214,10 @@ fn a_full_disk_is_told_with_what_to_look_at() {
         let ran = place.command(line).stdout(full).output().unwrap();
         let err = String::from_utf8_lossy(&ran.stderr);
         assert_eq!(ran.status.code(), Some(1), "{line:?}: {err}");
-        assert!(err.contains("cannot write the output") && err.contains("help: look at where"), "{line:?}: {err}");
+        assert!(
+            err.contains("cannot write the output") && err.contains("look at where stdout goes"),
+            "{line:?}: {err}"
+        );
     }
 }
 

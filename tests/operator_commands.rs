@@ -295,14 +295,14 @@ mod run_command {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let heard = Arc::new(Mutex::new(String::new()));
-        let hears = Arc::clone(&heard);
+        let writes_down = Arc::clone(&heard);
         std::thread::spawn(move || {
             while let Ok((mut stream, _)) = listener.accept() {
-                let hears = Arc::clone(&hears);
+                let writes_down = Arc::clone(&writes_down);
                 std::thread::spawn(move || {
                     let mut piece = [0; 4096];
                     while let Ok(size @ 1..) = stream.read(&mut piece) {
-                        hears.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..size]));
+                        writes_down.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..size]));
                         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nserver: else\r\ncontent-length: 2\r\n\r\n{}");
                     }
                 });
@@ -322,7 +322,7 @@ mod run_command {
         for line in [&["env"][..], &["env", "--json"], &["env", "--claude-settings"], &["env", "--shell", "fish"]] {
             run(program(folder.path(), line)).await.refused(4, &["somebody else listens at", "server.port"]);
         }
-        assert!(clock::now() - asked < Duration::from_secs(5), "it waited for somebody else to hang up");
+        assert!(clock::now() - asked < Duration::from_secs(9), "it waited for somebody else to hang up");
         let heard = heard.lock().unwrap();
         assert!(heard.contains("HEAD / HTTP/1.1") && !heard.contains("hunter2"), "{heard}");
     }

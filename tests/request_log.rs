@@ -50,10 +50,10 @@ async fn a_stream_is_recorded_with_all_its_fields() {
 async fn a_record_tells_when_a_request_went_out_and_when_its_stream_stood_still() {
     let mut events = bodies::events(&["Hello", " there"]).into_iter().map(|event| Part::Bytes(event.into()));
     let begun = events.by_ref().take(4).fold(Reply::stream(Vec::<String>::new()), Reply::part);
-    let reply = events.fold(begun.part(Part::Pause(ms(300))), Reply::part);
+    let reply = events.fold(begun.part(Part::Pause(ms(1000))), Reply::part);
     let alpha = answering("alpha", reply).await;
     let nobody = Endpoint::at("nobody", "http://127.0.0.1:9");
-    let proxy = Config::in_order([nobody, Endpoint::of(&alpha)]).start().await;
+    let proxy = Config::in_order([nobody, Endpoint::of(&alpha)]).admin().start().await;
     let record = proxy.record(&proxy.send(&Request::stream()).await).await;
     assert_eq!(record["attempts"][0]["sent_ms"], Value::Null, "there was no connection: {record}");
     let sent = record["attempts"][1]["sent_ms"].as_u64().expect("it went out");
@@ -62,6 +62,14 @@ async fn a_record_tells_when_a_request_went_out_and_when_its_stream_stood_still(
     assert!(record["attempts"][1]["started_ms"].as_u64() <= Some(sent) && sent <= first[0], "{record}");
     assert!(timeline.windows(2).any(|pair| pair[1][0] - pair[0][0] >= 300), "{timeline:?}");
     assert!(last[0] <= record["duration_ms"].as_u64().unwrap() && last[1] == right_body(true).len() as u64);
+
+    let admin = proxy.admin().await;
+    let one = admin.json(&format!("/api/logs/{}", record["id"].as_str().unwrap())).await;
+    assert_eq!(one["timeline"], record["timeline"]);
+    for detail in ["short", "summary"] {
+        let page = admin.json(&format!("/api/logs?detail={detail}")).await;
+        assert_eq!(page["logs"][0].get("timeline"), None, "lists do without");
+    }
 
     let whole = proxy.record(&proxy.send(&Request::message()).await).await;
     assert_eq!(whole.get("timeline"), None, "what came at once has none");

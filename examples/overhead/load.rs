@@ -13,15 +13,41 @@ use tokio::task::JoinSet;
 
 use super::process::Failure;
 
+/// One kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Load {
-    /// Time to the whole answer.
-    Json,
+pub struct Load {
+    /// What is asked of the upstream, by the path's query.
+    pub kind: &'static str,
+    /// About the size of the request's body.
+    pub body: usize,
+    pub sample: Sample,
+}
+
+/// What is measured of each answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sample {
     /// Time to the first byte.
-    Stream,
+    First,
+    /// Time to the last one.
+    Whole,
     /// The delay of each event that carries a stamp.
-    Paced,
-    Burst,
+    Stamps,
+}
+
+impl Load {
+    pub const SMALL: Self = Self { kind: "message", body: 2 << 10, sample: Sample::Whole };
+
+    pub const fn stream(kind: &'static str) -> Self {
+        Self { kind, body: 2 << 10, sample: Sample::First }
+    }
+
+    pub const fn sampling(self, sample: Sample) -> Self {
+        Self { sample, ..self }
+    }
+
+    pub const fn with_body(self, body: usize) -> Self {
+        Self { body, ..self }
+    }
 }
 
 /// Stands before the time in a stamped event.
@@ -72,21 +98,44 @@ pub async fn requests(to: SocketAddr, load: Load, connections: usize, time: Dura
 }
 
 fn request(to: SocketAddr, load: Load) -> String {
-    let (query, stream) = match load {
-        Load::Json => ("json", "false"),
-        Load::Stream => ("stream", "true"),
-        Load::Paced => ("paced", "true"),
-        Load::Burst => ("burst", "true"),
-    };
-    let filler = "y".repeat(2000);
+    let stream = load.kind != "message";
+    let text = r#"It says \"hello\" to whoever asks for it. "#;
+    let text = text.repeat(load.body / text.len());
     let body = format!(
-        r#"{{"model":"claude-sonnet-4-5","stream":{stream},"max_tokens":64,"messages":[{{"role":"user","content":"{filler}"}}]}}"#
+        r#"{{"model":"claude-sonnet-4-5","stream":{stream},"max_tokens":64,"messages":[{{"role":"user","content":"{text}"}}]}}"#
     );
     format!(
-        "POST /v1/messages?{query} HTTP/1.1\r\nhost: {to}\r\ncontent-type: application/json\r\n\
+        "POST /v1/messages?{} HTTP/1.1\r\nhost: {to}\r\ncontent-type: application/json\r\n\
          anthropic-version: 2023-06-01\r\ncontent-length: {}\r\n\r\n{body}",
+        load.kind,
         body.len()
     )
+}
+
+/// One request on a connection of its own.
+pub async fn once(to: SocketAddr, load: Load) -> Result<(), Failure> {
+    let mut stream = TcpStream::connect(to).await?;
+    stream.write_all(request(to, load).as_bytes()).await?;
+    let mut buffer = BytesMut::new();
+    while !ends(&buffer, load)? {
+        if stream.read_buf(&mut buffer).await? == 0 {
+            return Err("the other side closed the connection".into());
+        }
+    }
+    Ok(())
+}
+
+/// Asks for a stream that stands still behind its first content, and waits for that.
+pub async fn hold(to: SocketAddr) -> Result<TcpStream, Failure> {
+    let mut stream = TcpStream::connect(to).await?;
+    stream.write_all(request(to, Load::stream("held")).as_bytes()).await?;
+    let mut buffer = BytesMut::new();
+    while memchr::memmem::find(&buffer, b"content_block_delta").is_none() {
+        if stream.read_buf(&mut buffer).await? == 0 {
+            return Err("the other side closed a stream that was to be held".into());
+        }
+    }
+    Ok(stream)
 }
 
 async fn connection(to: SocketAddr, load: Load, until: Instant) -> Result<Latencies, Failure> {
@@ -104,7 +153,7 @@ async fn connection(to: SocketAddr, load: Load, until: Instant) -> Result<Latenc
                 return Err("the other side closed the connection".into());
             }
             first.get_or_insert_with(|| start.elapsed());
-            if load == Load::Paced {
+            if load.sample == Sample::Stamps {
                 take_stamps(&mut buffer, &mut measured.samples);
             }
             if ends(&buffer, load)? {
@@ -113,10 +162,10 @@ async fn connection(to: SocketAddr, load: Load, until: Instant) -> Result<Latenc
         };
         buffer.clear();
         measured.answers += 1;
-        let sample = match load {
-            Load::Json | Load::Burst => whole,
-            Load::Stream => first.unwrap_or(whole),
-            Load::Paced => continue,
+        let sample = match load.sample {
+            Sample::Whole => whole,
+            Sample::First => first.unwrap_or(whole),
+            Sample::Stamps => continue,
         };
         measured.samples.push(sample.as_nanos().try_into()?);
     }
@@ -125,8 +174,12 @@ async fn connection(to: SocketAddr, load: Load, until: Instant) -> Result<Latenc
 
 /// Whether the answer in `buffer` is whole; an answer that is no 200 ends the run.
 fn ends(buffer: &[u8], load: Load) -> Result<bool, Failure> {
-    if load == Load::Paced || buffer.ends_with(b"\r\n0\r\n\r\n") {
+    // Its head went with the stamps.
+    if load.sample == Sample::Stamps {
         return Ok(buffer.ends_with(b"0\r\n\r\n"));
+    }
+    if buffer.ends_with(b"\r\n0\r\n\r\n") {
+        return Ok(true);
     }
     let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") else { return Ok(false) };
     let head = std::str::from_utf8(&buffer[..end])?;

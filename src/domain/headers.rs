@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::endpoint::Auth;
@@ -74,6 +75,20 @@ pub fn foreign_transfer_coding(headers: &HeaderMap) -> Option<&str> {
     let values = headers.get_all(header::TRANSFER_ENCODING).into_iter().map(|value| value.to_str().unwrap_or("?"));
     let mut codings = values.flat_map(|value| value.split(',')).map(str::trim);
     codings.find(|coding| !["", "chunked", "identity"].iter().any(|known| coding.eq_ignore_ascii_case(known)))
+}
+
+/// Moves all values into one piece of memory of their own. They are slices of the buffer that the head was read into,
+/// and whoever keeps one keeps all of that: the record does for some time, a stream for minutes.
+pub fn detach(headers: &mut HeaderMap) {
+    let mut joined = Vec::with_capacity(headers.values().map(HeaderValue::len).sum());
+    headers.values().for_each(|value| joined.extend_from_slice(value.as_bytes()));
+    let mut rest = Bytes::from(joined);
+    for value in headers.values_mut() {
+        if let Ok(mut moved) = HeaderValue::from_maybe_shared(rest.split_to(value.len())) {
+            moved.set_sensitive(value.is_sensitive());
+            *value = moved;
+        }
+    }
 }
 
 fn is_hop_by_hop(name: &HeaderName) -> bool {
@@ -249,6 +264,20 @@ mod tests {
             assert_eq!(up[header::ACCEPT_ENCODING], expected, "{sent}");
         }
         assert!(outbound(&HeaderMap::new(), &Auth::Passthrough, None).is_empty());
+    }
+
+    #[test]
+    fn a_record_of_headers_does_not_keep_the_buffer_that_they_were_read_into() {
+        let buffer = Bytes::from(b"one two\xe9".repeat(100));
+        let mut headers = HeaderMap::new();
+        for (name, range) in [("a", 0..3), ("b", 3..3), ("a", 4..8)] {
+            headers.append(name, HeaderValue::from_maybe_shared(buffer.slice(range)).unwrap());
+        }
+        let before = headers.clone();
+        detach(&mut headers);
+        assert_eq!(headers, before);
+        drop(before);
+        assert!(buffer.is_unique());
     }
 
     #[test]

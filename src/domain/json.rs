@@ -285,13 +285,19 @@ impl<'a> Json<'a> {
 
 /// How many bytes at the start are ordinary content of a string: no quote, backslash or control character.
 ///
-/// Eight bytes at a time: `(x - 0x01…) & !x` sets the high bit of the lowest byte of `x` that is zero;
+/// A block at a time, as compilers turn that into a few vector instructions; then eight bytes at a time: `(x - 0x01…) & !x` sets the high bit of the lowest byte of `x` that is zero;
 /// a borrow can set false ones only above it.
 #[inline]
-fn plain(bytes: &[u8]) -> usize {
+pub fn plain(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
     let mut at = 0;
+    while let Some(block) = bytes[at..].first_chunk::<32>() {
+        if block.iter().fold(false, |any, byte| any | is_special(*byte)) {
+            break;
+        }
+        at += block.len();
+    }
     while let Some(word) = bytes[at..].first_chunk::<8>() {
         let word = u64::from_le_bytes(*word);
         let quote = word ^ (ONES * u64::from(b'"'));
@@ -304,8 +310,12 @@ fn plain(bytes: &[u8]) -> usize {
         }
         at += 8;
     }
-    let ends = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    bytes[at..].iter().position(ends).map_or(bytes.len(), |more| at + more)
+    bytes[at..].iter().position(|byte| is_special(*byte)).map_or(bytes.len(), |more| at + more)
+}
+
+#[inline]
+fn is_special(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
 }
 
 /// The text that a string's content stands for. Total: what is no right escape becomes U+FFFD.

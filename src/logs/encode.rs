@@ -97,13 +97,12 @@ impl Line<'_> {
         &self.entry.record
     }
 
-    /// Whether the two forms differ.
+    /// Whether the two forms differ in a body.
     pub(super) fn has_more(&self) -> bool {
-        self.entry.record.timeline.is_some()
-            || [&self.entry.request_body, &self.entry.response_body].into_iter().any(|body| {
-                let shown = body.shown().unwrap_or(0);
-                shown > TRUNCATED && body.size > TRUNCATED as u64
-            })
+        [&self.entry.request_body, &self.entry.response_body].into_iter().any(|body| {
+            let shown = body.shown().unwrap_or(0);
+            shown > TRUNCATED && body.size > TRUNCATED as u64
+        })
     }
 
     /// One JSON object and a newline: the fields of a [`RequestRecord`].
@@ -123,7 +122,7 @@ impl Line<'_> {
             duration_ms,
             first_byte_ms,
             attempts,
-            timeline,
+            timeline: _,
             usage,
             request: _,
             response: _,
@@ -145,9 +144,6 @@ impl Line<'_> {
         line.plain("duration_ms", duration_ms);
         line.plain("first_byte_ms", first_byte_ms);
         line.array("attempts", attempts, write_attempt);
-        if let Some(timeline) = timeline.as_ref().filter(|_| form == Form::Whole) {
-            line.plain("timeline", timeline);
-        }
         line.plain("usage", usage);
         self.exchanged(line.object("request"), &self.entry.request_headers, &self.entry.request_body, form);
         self.exchanged(line.object("response"), &self.entry.response_headers, &self.entry.response_body, form);
@@ -155,6 +151,22 @@ impl Line<'_> {
         line.close();
         escape_more_controls(lines, start);
         lines.push(b'\n');
+        if form == Form::Whole {
+            self.add_timeline(lines);
+        }
+    }
+
+    /// Completes the line that was written last, in its short form, when it has no more than that.
+    pub(super) fn add_timeline(&self, lines: &mut Vec<u8>) {
+        let Some(timeline) = &self.entry.record.timeline else { return };
+        // Behind the last member, before the end of the object and of the line.
+        lines.truncate(lines.len().saturating_sub(2));
+        let end = lines.len();
+        lines.extend_from_slice(b",\"timeline\":");
+        if serde_json::to_writer(&mut *lines, timeline).is_err() {
+            lines.truncate(end);
+        }
+        lines.extend_from_slice(b"}\n");
     }
 
     fn exchanged(&self, mut object: Object, headers: &HeaderMap, body: &Captured, form: Form) {
@@ -353,6 +365,16 @@ mod tests {
         expected.request.headers = [("accept", "a, b"), ("x-one", "1")].map(|(n, v)| (n.into(), v.into())).into();
         expected.request.body = Some("{\"a\":\"b\"}".into());
         expected.request.size = 9;
+        assert_eq!(encoded(entry.clone(), Form::Whole), expected);
+        let mut completed = Vec::new();
+        let mut encoder = Encoder::new(Redactor::default());
+        let mut copy = entry.clone();
+        let line = encoder.line(&mut copy);
+        line.write(Form::Short, &mut completed);
+        line.add_timeline(&mut completed);
+        assert!(completed.ends_with(b"}\n"));
+        assert_eq!(serde_json::from_slice::<RequestRecord>(&completed).unwrap(), expected);
+        expected.timeline = None;
         assert_eq!(short(entry), expected);
     }
 

@@ -7,8 +7,11 @@ use super::Entry;
 
 const ENTRIES: usize = 16_384;
 const BYTES: usize = 64 << 20;
-/// A batch gathers for so long after its first entry, so that a busy proxy wakes its writer a hundred times a second at most.
+/// A batch gathers for so long after its first entry, so that the writer is woken seldom.
 const GATHER: Duration = Duration::from_millis(10);
+/// Or until it is so many: more would leave the processor's cache before they are written, and what the relay takes
+/// from memory next would not be in it either.
+const BATCH: usize = 64;
 
 /// Bounded by number and bytes. The lock is held to move a few pointers, by both sides.
 #[derive(Debug)]
@@ -56,7 +59,7 @@ impl Queue {
         }
         state.bytes += weight;
         state.entries.push(entry);
-        let wake = state.idle || state.bytes > self.bytes / 2;
+        let wake = state.idle || state.entries.len() == BATCH || state.bytes > self.bytes / 2;
         state.idle = false;
         drop(state);
         if wake {
@@ -73,7 +76,8 @@ impl Queue {
         state = self.changed.wait_timeout_while(state, patience, waiting).unwrap_or_else(PoisonError::into_inner).0;
         state.idle = false;
         if !state.entries.is_empty() {
-            let gathering = |state: &mut State| !state.closed && state.bytes <= self.bytes / 2;
+            let gathering =
+                |state: &mut State| !state.closed && state.entries.len() < BATCH && state.bytes <= self.bytes / 2;
             state = self.changed.wait_timeout_while(state, GATHER, gathering).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.nudged = false;

@@ -133,6 +133,8 @@ impl Writer {
         if line.has_more() {
             self.lines.truncate(start);
             line.write(Form::Whole, &mut self.lines);
+        } else {
+            line.add_timeline(&mut self.lines);
         }
         self.records += 1;
     }

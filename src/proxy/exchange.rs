@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 
@@ -105,6 +106,33 @@ impl Upload {
     pub fn watch(&self) -> UploadWatch {
         self.watch.clone()
     }
+
+    /// What is left of it, as far as there is room for its pieces.
+    pub fn pieces<'a>(&'a self, room: &mut [IoSlice<'a>]) -> usize {
+        let mut count = 0;
+        for (place, chunk) in room.iter_mut().zip(&self.chunks) {
+            *place = IoSlice::new(chunk);
+            count += 1;
+        }
+        count
+    }
+
+    /// So many bytes of it were taken.
+    pub fn advance(&mut self, mut taken: usize) {
+        if taken == 0 {
+            return;
+        }
+        self.left -= taken as u64;
+        while let Some(chunk) = self.chunks.front_mut() {
+            if taken < chunk.len() {
+                chunk.advance(taken);
+                break;
+            }
+            taken -= chunk.len();
+            self.chunks.pop_front();
+        }
+        *self.watch.moved() = Moved { all: self.chunks.is_empty(), at: Some(clock::now()) };
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -137,9 +165,8 @@ impl Body for Upload {
     type Error = std::convert::Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let Some(chunk) = self.chunks.pop_front() else { return Poll::Ready(None) };
-        self.left -= chunk.len() as u64;
-        *self.watch.moved() = Moved { all: self.chunks.is_empty(), at: Some(clock::now()) };
+        let Some(chunk) = self.chunks.front().cloned() else { return Poll::Ready(None) };
+        self.advance(chunk.len());
         Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 

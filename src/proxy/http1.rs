@@ -1,33 +1,37 @@
-//! One HTTP/1.1 connection, driven by the task that uses it: the request is written, the answer read and its body
-//! handed on without a hop to another task.
+//! One HTTP/1.1 connection, driven by the task that uses it, without a hop to another one.
+//!
+//! What the socket has is read into a buffer that all connections of a thread share, taken out of its framing in one
+//! pass and handed on in one piece: a stream that waits holds no buffer, and many events that came at once go on in one
+//! write. It is a parser at the edge of trust: strict in what it takes for an answer, and a connection goes back to the
+//! pool only when its answer was read to the end and not a byte came behind it.
 
-use std::cell::Cell;
+mod body;
+mod framing;
+mod head;
+mod outgoing;
+
+use std::cell::RefCell;
 use std::io;
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
-use http::{Request, Response, Uri, Version};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
+use http::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
+use self::body::{Body1, Taken};
+use self::head::{Head, Heads};
+use self::outgoing::Outgoing;
 use super::connect::Stream;
-use super::exchange::{BoxFuture, BoxSource, ByteSource, ConnectError, Link, SendError, SourceError, Upload};
-use super::joining::{Joining, PIECE, poll_data, send_error};
+use super::exchange::{BoxFuture, BoxSource, Link, SendError, Upload};
 
 /// A head beyond this is a fault.
 pub const MAX_HEAD: usize = 64 * 1024;
 /// More than any honest head has; the bytes are what bounds it.
 pub const MAX_HEADERS: usize = 1024;
-/// All that may come before an answer's head is complete: that head and any number of interim answers.
-const MAX_UNANSWERED: usize = 1024 * 1024;
-/// How long an answer that is complete for us may take to end its framing and so keep its connection.
-const RETIRE_WITHIN: Duration = Duration::from_secs(1);
+/// The most that is read at once, and so the largest piece that goes on.
+const PIECE: usize = 64 * 1024;
 
 /// Where a connection goes when its answer was read to the end.
 pub trait Home: Send + Sync {
@@ -35,177 +39,58 @@ pub trait Home: Send + Sync {
 }
 
 pub struct Http1 {
-    sender: http1::SendRequest<Upload>,
-    conn: http1::Connection<TokioIo<Heard>, Upload>,
-    heard: Arc<Hearing>,
-    gate: Arc<Gate>,
-    waker: Waker,
+    stream: TokioIo<Stream>,
+    /// An error that came behind bytes which had to go on first; the socket tells it only once.
+    failed: Option<io::Error>,
 }
 
 impl Http1 {
-    pub async fn open(stream: Stream) -> Result<Box<Self>, ConnectError> {
-        let heard = Arc::<Hearing>::default();
-        let stream = TokioIo::new(Heard { stream: TokioIo::new(stream), heard: Arc::clone(&heard) });
-        let mut builder = http1::Builder::new();
-        builder.max_header_size(MAX_HEAD).max_headers(MAX_HEADERS);
-        let (sender, conn) = builder.handshake(stream).await.map_err(|error| ConnectError::There(error.to_string()))?;
-        let gate = Arc::<Gate>::default();
-        let waker = Waker::from(Arc::clone(&gate));
-        Ok(Box::new(Self { sender, conn, heard, gate, waker }))
+    pub fn new(stream: Stream) -> Box<Self> {
+        Box::new(Self { stream: TokioIo::new(stream), failed: None })
     }
 
-    /// Looks whether the other side hung up or spoke unasked. Two looks: the first may only finish the last answer.
+    /// Looks whether the other side hung up or spoke unasked.
     pub fn is_alive(&mut self) -> bool {
+        let mut byte = [0];
         let mut cx = Context::from_waker(Waker::noop());
-        let alive = (0..2).all(|_| pin!(&mut self.conn).poll(&mut cx).is_pending()) && self.sender.is_ready();
-        // Whatever happens from here on tells a waker that does not listen.
-        self.gate.woken.store(true, Ordering::Relaxed);
-        alive
+        self.failed.is_none()
+            && Pin::new(&mut self.stream).poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_pending()
     }
 
-    /// Reads and writes what can be. Ready once the connection is at its end.
-    fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.gate.open_for(cx.waker());
-        if !self.gate.woken.swap(false, Ordering::Relaxed) {
-            return Poll::Pending;
+    /// Hands everything that is there, up to a piece, to `then`. No bytes: the other side has closed.
+    fn poll_read<T>(&mut self, cx: &mut Context<'_>, then: impl FnOnce(&[u8]) -> T) -> Poll<io::Result<T>> {
+        thread_local! {
+            static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into());
         }
-        pin!(&mut self.conn).poll(&mut Context::from_waker(&self.waker)).map(|_| ())
+        BUFFER.with_borrow_mut(|buffer| match self.poll_fill(cx, buffer) {
+            Poll::Ready(Ok(filled)) => Poll::Ready(Ok(then(&buffer[..filled]))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        })
     }
 
-    /// The next chunk that the connection has brought already. It is never waited for: who got none drives the
-    /// connection, so the two need not wake one another, which would run the whole task a second time.
-    fn poll_brought(body: &mut Incoming) -> Poll<Option<Result<Bytes, SourceError>>> {
-        let _shut = Shut::new();
-        poll_data(body, &mut Context::from_waker(Waker::noop()))
-    }
-}
-
-/// The task's waker, deaf to what the task does to itself: taking a chunk wakes the connection that brought it, but
-/// the task drives that next anyway, and being woken would only make it run once more for nothing.
-struct Gate {
-    task: Mutex<Option<Waker>>,
-    /// Whether the connection can have got any further since it was driven last.
-    woken: AtomicBool,
-}
-
-impl Default for Gate {
-    fn default() -> Self {
-        Self { task: Mutex::default(), woken: AtomicBool::new(true) }
-    }
-}
-
-impl Gate {
-    fn open_for(&self, waker: &Waker) {
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        if !task.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            *task = Some(waker.clone());
+    /// Asking again after a read that did not fill the buffer costs nothing on a socket, which knows that it is empty;
+    /// TLS gives a record at a time.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(error));
         }
-    }
-}
-
-impl Wake for Gate {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Relaxed);
-        if !SHUT.get()
-            && let Some(task) = &*self.task.lock().unwrap_or_else(PoisonError::into_inner)
-        {
-            task.wake_by_ref();
+        let mut read = ReadBuf::new(buffer);
+        while read.remaining() > 0 {
+            let before = read.filled().len();
+            match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
+                Poll::Ready(Ok(())) if read.filled().len() == before => break,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) if before == 0 => return Poll::Ready(Err(error)),
+                Poll::Ready(Err(error)) => {
+                    self.failed = Some(error);
+                    break;
+                }
+                Poll::Pending if before == 0 => return Poll::Pending,
+                Poll::Pending => break,
+            }
         }
-    }
-}
-
-thread_local! {
-    /// Of a thread, so that nothing but what this thread does meanwhile goes unheard: whatever another one has to say
-    /// (the socket, above all) gets through.
-    static SHUT: Cell<bool> = const { Cell::new(false) };
-}
-
-struct Shut;
-
-impl Shut {
-    fn new() -> Self {
-        SHUT.set(true);
-        Self
-    }
-}
-
-impl Drop for Shut {
-    fn drop(&mut self) {
-        SHUT.set(false);
-    }
-}
-
-/// How many bytes came since the request was sent, as long as its answer's head is not there.
-#[derive(Default)]
-struct Hearing(AtomicUsize);
-
-impl Hearing {
-    const ANSWERED: usize = usize::MAX;
-
-    fn ask(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-
-    fn answered(&self) {
-        self.0.store(Self::ANSWERED, Ordering::Relaxed);
-    }
-
-    /// Whether any byte came: half an answer is no silence.
-    fn anything(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
-    }
-}
-
-/// A stream that tells what was read from it. Interim answers without end would otherwise keep the one thread busy,
-/// at megabytes a turn, until the time for a first byte is over.
-struct Heard {
-    stream: TokioIo<Stream>,
-    heard: Arc<Hearing>,
-}
-
-impl AsyncRead for Heard {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let so_far = self.heard.0.load(Ordering::Relaxed);
-        if so_far != Hearing::ANSWERED && so_far > MAX_UNANSWERED {
-            return Poll::Ready(Err(io::Error::other("more than 1 MiB came before the answer's head")));
-        }
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let read = buf.filled().len() - before;
-        if read > 0 && so_far != Hearing::ANSWERED {
-            self.heard.0.store(so_far + read, Ordering::Relaxed);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Heard {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        Poll::Ready(Ok(read.filled().len()))
     }
 }
 
@@ -224,97 +109,76 @@ impl Link for Link1 {
     fn send(self: Box<Self>, request: Request<Upload>) -> BoxFuture<'static, Result<Response<BoxSource>, SendError>> {
         let Self { mut connection, home, .. } = *self;
         Box::pin(async move {
-            let heard = Arc::clone(&connection.heard);
-            heard.ask();
-            let mut answer = Box::pin(connection.sender.try_send_request(origin_form(request)));
-            // A connection at its end is dropped at once: only that gives back a request which it never took.
-            let mut open = Some(connection);
-            let answered = std::future::poll_fn(|cx| {
-                // As with a body: it is the connection that is waited for.
-                let mut quiet = Context::from_waker(Waker::noop());
-                loop {
-                    if let Poll::Ready(answered) = answer.as_mut().poll(&mut quiet) {
-                        return Poll::Ready(answered);
-                    }
-                    if !open.as_mut().is_some_and(|connection| connection.poll_drive(cx).is_ready()) {
-                        return answer.as_mut().poll(&mut quiet);
-                    }
-                    open = None;
-                }
-            });
-            let response = answered.await.map_err(|error| {
-                let unsent = error.message().is_some();
-                send_error(error.error(), unsent, heard.anything())
+            let mut heads = Heads::new(request.method().clone());
+            let mut outgoing = Outgoing::new(request);
+            let answered = std::future::poll_fn(|cx| poll_answer(&mut connection, &mut outgoing, &mut heads, cx)).await;
+            let (head, brought) = answered.map_err(|silence| {
+                let unsent = outgoing.is_unsent();
+                SendError { unsent, died_silent: unsent || (silence.died && !heads.anything()), detail: silence.detail }
             })?;
-            heard.answered();
-            let joining = Joining::default();
-            Ok(response.map(|body| Box::new(Body1 { body, connection: open, home, joining }) as BoxSource))
+            let Head { response, framing, keeps } = head;
+            let outgoing = (!outgoing.is_done()).then(|| Box::new(outgoing));
+            let body = Body1::new(connection, framing, keeps, outgoing, home).begun_with(brought);
+            Ok(response.map(|()| Box::new(body) as BoxSource))
         })
     }
 }
 
-fn origin_form(mut request: Request<Upload>) -> Request<Upload> {
-    if let Some(target) = request.uri().path_and_query().cloned() {
-        *request.uri_mut() = Uri::from(target);
+/// Why there is no answer.
+struct Silence {
+    detail: String,
+    /// The connection broke, or was closed.
+    died: bool,
+}
+
+impl Silence {
+    fn broken(error: &io::Error) -> Self {
+        Self { detail: broken(error), died: true }
     }
-    *request.version_mut() = Version::HTTP_11;
-    request
-}
 
-/// An answer's body together with the connection that it comes on.
-struct Body1 {
-    body: Incoming,
-    /// `None` once the other side closed it.
-    connection: Option<Box<Http1>>,
-    home: Weak<dyn Home>,
-    joining: Joining,
-}
+    fn closed() -> Self {
+        Self { detail: CLOSED.to_owned(), died: true }
+    }
 
-impl Body1 {
-    /// The next chunk, driving the connection as far as it takes.
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SourceError>>> {
-        loop {
-            let Some(connection) = &mut self.connection else { return poll_data(&mut self.body, cx) };
-            if let Poll::Ready(chunk) = Http1::poll_brought(&mut self.body) {
-                return Poll::Ready(chunk);
-            }
-            if connection.poll_drive(cx).is_pending() {
-                return Http1::poll_brought(&mut self.body);
-            }
-            self.connection = None;
-        }
+    fn garbage(detail: String) -> Self {
+        Self { detail, died: false }
     }
 }
 
-impl ByteSource for Body1 {
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SourceError>>> {
-        let mut joining = std::mem::take(&mut self.joining);
-        let polled = joining.poll(|| self.poll_chunk(cx));
-        self.joining = joining;
-        if matches!(polled, Poll::Ready(None))
-            && let Some(connection) = self.connection.take()
-            && let Some(home) = self.home.upgrade()
-        {
-            home.keep(connection);
-        }
-        polled
-    }
+const CLOSED: &str = "it closed the connection before its answer was complete";
 
-    fn retire(mut self: Box<Self>) {
-        if self.connection.is_none() {
-            return;
-        }
-        tokio::spawn(async move {
-            let ended = tokio::time::timeout(RETIRE_WITHIN, async {
-                let mut left = PIECE;
-                while let Some(Ok(rest)) = std::future::poll_fn(|cx| self.poll_bytes(cx)).await {
-                    left = left.saturating_sub(rest.len());
-                    if left == 0 {
-                        return;
-                    }
-                }
-            });
-            let _ = ended.await;
+fn broken(error: &io::Error) -> String {
+    format!("the connection broke: {error}")
+}
+
+/// Writes and reads until there is a head. An answer may come before the request is out: then that goes on being
+/// written while the answer's body is read.
+fn poll_answer(
+    connection: &mut Http1,
+    outgoing: &mut Outgoing,
+    heads: &mut Heads,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(Head, Taken), Silence>> {
+    let written = outgoing.poll_write(&mut connection.stream, cx);
+    loop {
+        let read = connection.poll_read(cx, |bytes| match heads.take(bytes) {
+            _ if bytes.is_empty() => Err(Silence::closed()),
+            Ok(answered) => Ok(answered.map(|(mut head, used)| {
+                let taken = Taken::of(&mut head.framing, &bytes[used..]);
+                (head, taken)
+            })),
+            Err(detail) => Err(Silence::garbage(detail)),
+        });
+        return Poll::Ready(match read {
+            Poll::Ready(Ok(Ok(None))) => continue,
+            Poll::Ready(Ok(Ok(Some(answered)))) => Ok(answered),
+            Poll::Ready(Ok(Err(silence))) => Err(silence),
+            Poll::Ready(Err(error)) => Err(Silence::broken(&error)),
+            // Who refuses a request in the middle may have said so before closing: what there is to read comes first.
+            Poll::Pending => match written {
+                Poll::Ready(Err(error)) => Err(Silence::broken(&error)),
+                _ => return Poll::Pending,
+            },
         });
     }
 }

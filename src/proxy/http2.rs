@@ -63,7 +63,7 @@ impl Link for Link2 {
                 let unsent = error.message().is_some() || is_unprocessed(error.error());
                 // A shared connection that slept too long is found dead by its keep-alive.
                 let slept = self.reused && error.error().is_timeout();
-                let error = send_error(error.error(), unsent, false);
+                let error = send_error(error.error(), unsent);
                 SendError { died_silent: error.died_silent || slept, ..error }
             })?;
             Ok(response.map(|body| Box::new(Body2 { body, joining: Joining::default() }) as BoxSource))

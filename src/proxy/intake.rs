@@ -157,7 +157,8 @@ fn port_of(authority: &str) -> &str {
 
 /// The request by its head, its body still to be read.
 pub fn head(request: Request<Incoming>) -> (Inbound, Incoming) {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    headers::detach(&mut head.headers);
     let target = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
     let inbound = Inbound {
         path: api_path(&head.method, target.path()),

@@ -1,4 +1,4 @@
-//! What both HTTP versions share on the way down: chunks joined, errors in words.
+//! What comes down over HTTP/2: chunks joined, errors in words.
 
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
@@ -9,7 +9,7 @@ use hyper::body::{Body, Incoming};
 use super::exchange::{SendError, SourceError};
 
 /// What is ready goes on in pieces of at most about this size.
-pub const PIECE: usize = 64 * 1024;
+const PIECE: usize = 64 * 1024;
 
 /// The next data of a body; trailers and empty frames are passed over.
 pub fn poll_data(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SourceError>>> {
@@ -71,16 +71,16 @@ impl Joining {
     }
 }
 
-pub fn send_error(error: &hyper::Error, unsent: bool, heard: bool) -> SendError {
+pub fn send_error(error: &hyper::Error, unsent: bool) -> SendError {
     let died = error.is_incomplete_message() || error.is_canceled() || error.is_closed() || is_io(error);
-    SendError { detail: describe(error), unsent, died_silent: unsent || (died && !heard) }
+    SendError { detail: describe(error), unsent, died_silent: unsent || died }
 }
 
 fn is_io(error: &hyper::Error) -> bool {
     std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
 
-pub fn describe(error: &hyper::Error) -> String {
+fn describe(error: &hyper::Error) -> String {
     let source = std::error::Error::source(error).map(ToString::to_string);
     match source {
         _ if error.is_parse_too_large() => "its head is larger than 64 KiB".to_owned(),

@@ -16,13 +16,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Proxy;
-use super::http1::MAX_HEADERS;
 use crate::clock;
 
 /// A head must be there within this time, and an idle connection is closed after it.
 const HEAD_WITHIN: Duration = Duration::from_mins(2);
 /// A request head beyond this is refused.
 const MAX_HEAD: usize = 64 * 1024;
+/// Room is made for so many with each request, so not for many more than any honest one has.
+const MAX_HEADERS: usize = 256;
 /// The pause after an accept that failed for want of descriptors: the connection stays queued, so the next accept
 /// would fail at once, for as long as none is freed.
 const BREATHER: Duration = Duration::from_millis(50);
@@ -87,7 +88,8 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
     let service = service_fn(|request: Request<Incoming>| {
         unchunked.store(request.version() == Version::HTTP_10, Ordering::Relaxed);
         let answering = Arc::clone(&proxy).handle(request);
-        async move { Ok::<_, Infallible>(answering.await) }
+        // Boxed, so that a connection holds that much only while a request is on its way up.
+        Box::pin(async move { Ok::<_, Infallible>(answering.await) })
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);

@@ -1,8 +1,8 @@
 //! One endpoint's pooled HTTPS client.
 //!
-//! hyper's pooled client hands an answer's body over chunk by chunk between two tasks, which costs a write per event
-//! on a busy stream. Here a request owns its HTTP/1.1 connection and drives it from the same task that relays the
-//! body: what one read brought goes on in one piece. HTTP/2 connections are shared and have a task of their own.
+//! hyper's client hands an answer's body over chunk by chunk, which costs a write per event on a busy stream. Here a
+//! request owns its HTTP/1.1 connection and reads it in the same task that relays the body: what one read brought goes
+//! on in one piece. HTTP/2 connections are shared and have a task of their own.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -71,7 +71,7 @@ impl Upstream {
         if self.0.speaks_http2(&stream) {
             return self.open2(stream).await;
         }
-        Ok(self.link1(Http1::open(stream).await?, false))
+        Ok(self.link1(Http1::new(stream), false))
     }
 
     fn link1(&self, connection: Box<Http1>, reused: bool) -> Box<dyn Link> {

@@ -10,6 +10,9 @@ use crate::wire::line::RecordLine;
 
 /// Some seconds of a very busy proxy, days of a quiet one.
 const HAPPENINGS: usize = 8192;
+/// When nobody has asked for this many, nobody watches: then nothing is held, and the memory that requests use stays in
+/// the processor's cache rather than go round through all of the ring.
+const UNASKED: u64 = 4 * HAPPENINGS as u64;
 /// Of lines, in bytes; they are mostly shared with the log's own memory.
 const BYTES: usize = 8 << 20;
 /// Whoever is far behind gets so many at a time: requests wait for the lock meanwhile, and a copy of all of it for each of
@@ -78,11 +81,13 @@ pub(super) struct Ring {
     bytes: usize,
     /// The number of the newest one; 0 before the first.
     last: u64,
+    /// The newest one when somebody asked last.
+    asked: u64,
 }
 
 impl Ring {
     pub(super) fn new(run: String) -> Self {
-        Self { run, held: VecDeque::new(), bytes: 0, last: 0 }
+        Self { run, held: VecDeque::new(), bytes: 0, last: 0, asked: 0 }
     }
 
     pub(super) fn last(&self) -> u64 {
@@ -91,6 +96,11 @@ impl Ring {
 
     pub(super) fn push(&mut self, happening: Happening) {
         self.last += 1;
+        if self.last - self.asked > UNASKED {
+            self.held = VecDeque::new();
+            self.bytes = 0;
+            return;
+        }
         self.bytes += happening.weight();
         self.held.push_back(happening);
         while self.held.len() > HAPPENINGS || (self.bytes > BYTES && self.held.len() > 1) {
@@ -100,7 +110,8 @@ impl Ring {
         }
     }
 
-    pub(super) fn since(&self, last: Option<&str>) -> Backlog {
+    pub(super) fn since(&mut self, last: Option<&str>) -> Backlog {
+        self.asked = self.last;
         let (after, missed) = self.place(last);
         let first = self.last + 1 - self.held.len() as u64;
         let skip = usize::try_from((after + 1).saturating_sub(first)).unwrap_or(usize::MAX);
@@ -173,5 +184,17 @@ mod tests {
         assert_eq!(ring.since(Some("r-0")).events.len(), 3);
         ring.push(line(2 * BYTES));
         assert_eq!(ring.since(Some("r-0")).events.len(), 1);
+    }
+
+    #[test]
+    fn nothing_is_held_for_nobody_and_who_comes_is_told_what_is_gone() {
+        let mut ring = Ring::new("r".into());
+        (0..=UNASKED).for_each(|_| ring.push(Happening::Config));
+        assert!(ring.held.is_empty());
+        let backlog = ring.since(Some("r-3"));
+        let missed = Some(Missed { events: Some(UNASKED - 2) });
+        assert_eq!((backlog.events.len(), backlog.last, backlog.missed), (0, UNASKED + 1, missed));
+        ring.push(Happening::Config);
+        assert_eq!(ring.since(Some(&format!("r-{}", UNASKED + 1))).events.len(), 1);
     }
 }

@@ -161,6 +161,13 @@ const DOWN: Key = code(KeyCode::Down);
 const LEFT: Key = code(KeyCode::Left);
 const RIGHT: Key = code(KeyCode::Right);
 
+impl Action {
+    /// Whether it changes the proxy: what `--read-only` is without.
+    pub fn changes(self) -> bool {
+        matches!(self, Self::Toggle | Self::Undo | Self::Test | Self::Reset | Self::Raise | Self::Lower | Self::Delete)
+    }
+}
+
 /// One line of the table.
 #[derive(Debug)]
 pub struct Binding {

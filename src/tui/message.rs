@@ -40,6 +40,13 @@ pub enum Message {
     Panicked(String),
 }
 
+impl Message {
+    /// Whether the user did something, or waits for it.
+    pub fn is_by_hand(&self) -> bool {
+        matches!(self, Self::Key(_) | Self::Mouse(_) | Self::Paste(_) | Self::Answer(_))
+    }
+}
+
 /// What the feed tells of the proxy.
 #[derive(Clone, Debug, PartialEq)]
 pub enum News {

@@ -31,7 +31,7 @@ use self::notices::{Alert, Notices, Place, Tone};
 use self::prompt::Prompt;
 use self::requests::Requests;
 use self::running::Running;
-use super::keys::Context;
+use super::keys::{self, Binding, Context};
 use super::message::{Ask, Effect, Lost, Message, News, Now};
 use super::theme::{Choice, Screen};
 use crate::wire::event::{EndpointChanged, Event};
@@ -223,6 +223,13 @@ impl Model {
             Mode::Confirm { .. } => vec![Context::Confirm, Context::Always],
             Mode::Panes => self.contexts_of_pane(),
         }
+    }
+
+    /// The keys that do something where `contexts` hold.
+    pub fn offered(&self, contexts: &[Context]) -> Vec<&'static Binding> {
+        let mut offered = keys::working(contexts);
+        offered.retain(|binding| !(self.options.read_only && binding.action.changes()));
+        offered
     }
 
     /// Where keys work in the pane that has the focus, whatever lies over it.

@@ -23,9 +23,10 @@ impl Outside for Scripted {
     fn act(&mut self, effect: Effect) {
         let answer = match &effect {
             Effect::Ask(Ask::Record(id)) => Some(Answer::Record { id: id.clone(), opened: Ok(opened()) }),
-            Effect::Ask(ask @ Ask::Enable { .. }) => {
-                Some(Answer::Changed { ask: ask.clone(), done: Ok(Some(Box::new(ChangeView::default()))) })
-            }
+            Effect::Ask(ask @ Ask::Enable { .. }) => Some(Answer::Changed {
+                ask: ask.clone(),
+                done: Ok(Some(Box::new(ChangeView { diff: "-a\n+b".into(), ..ChangeView::default() }))),
+            }),
             _ => None,
         };
         if let Some(answer) = answer {
@@ -162,6 +163,14 @@ async fn a_stop_is_passed_on_and_the_screen_is_drawn_again() {
     let ended = play(after_begin(vec![Keys("Ctrl-z"), Sends(Message::Resumed)])).await;
     assert_eq!(ended.outside.stops, 1);
     assert!(ended.picture.contains("● serving :8080"), "{}", ended.picture);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_hand_does_is_seen_without_a_wait_for_the_next_tenth_of_a_second() {
+    let still = play(begun()).await.outside.drawn.get();
+    let flood = (0..1000).flat_map(|_| [Sends(Message::Key(key("k"))), Waits(Duration::from_millis(1))]).collect();
+    let flooded = play(after_begin(flood)).await.outside.drawn.get() - still;
+    assert!((25..=40).contains(&flooded), "{flooded} pictures in a second of a held key");
 }
 
 /// Drawing is what costs: a flood must not make it draw faster, and nothing at all must not make it draw often.

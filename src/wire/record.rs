@@ -45,8 +45,8 @@ pub struct RequestRecord {
     pub first_byte_ms: Option<u64>,
     /// In order; the last one gave the answer, if there was one.
     pub attempts: Vec<AttemptRecord>,
-    /// When a stream's pieces went down. Only in the record of one request, not in lists and events; absent for what was
-    /// no stream.
+    /// When a stream's pieces went down. Only in the record of one request, not in lists and events; absent for what
+    /// went down all at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<TimelineRecord>,
     /// As the answer told it.

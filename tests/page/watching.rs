@@ -92,6 +92,8 @@ async fn told_in_full(visit: &Visit) {
     page.hides("#tab-panel .json", "Why does the parser lose a line?").await;
     page.click("[role=tab]", "Events").await;
     page.shows(".event", "message_start").await;
+    page.shows(".timeline", "went down between").await;
+    page.shows(".event-time", " s").await;
     page.click(".event-line", "there").await;
     page.shows(".event .json", "text_delta").await;
     page.click("[role=tab]", "Headers").await;

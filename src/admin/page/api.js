@@ -4,7 +4,8 @@ import { signal } from './ui.js';
 // Whether the proxy asked for its token.
 export const locked = signal(false);
 
-// The config file's revision as the last answer that told it did: what a change made now counts on.
+// The config file's revision as the last answer or `config` event told it: what a change made now counts on. The status
+// that comes each second tells it too, but may be older than the answer to a change.
 export const revision = signal(undefined);
 
 export class Problem extends Error {

@@ -51,7 +51,6 @@ function takeStatus(view) {
     started = view.started;
     ahead = Math.abs(Date.parse(view.time) - Date.now()) > 2000 ? Date.parse(view.time) - Date.now() : 0;
     status.value = view;
-    revision.value = view.config.revision ?? undefined;
     running.value = reconciled(running.peek(), view);
     now.value = Date.now();
   });

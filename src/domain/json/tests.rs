@@ -211,3 +211,15 @@ proptest! {
         let _ = unescape(&text);
     }
 }
+
+proptest! {
+    #[test]
+    fn ordinary_content_ends_where_a_byte_by_byte_look_says(
+        plain_bytes in prop::collection::vec(prop_oneof![0x20..=0x21u8, 0x23..=0x5bu8, 0x5d..=0xffu8], 0..100),
+        rest in any::<Vec<u8>>(),
+    ) {
+        let bytes = [plain_bytes, rest].concat();
+        let naive = bytes.iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')).unwrap_or(bytes.len());
+        prop_assert_eq!(plain(&bytes), naive);
+    }
+}

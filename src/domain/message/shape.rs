@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{ApiError, Usage};
-use crate::domain::json::{Json, JsonError, Kind};
+use crate::domain::json::{Json, JsonError, Kind, plain};
 
 /// An object that may be a message, or an error.
 #[derive(Default)]
@@ -144,6 +144,34 @@ impl DeltaShape {
         })?;
         Ok(object.then_some(shape))
     }
+}
+
+/// The index of a `content_block_delta` in the spelling that nearly all have, which is most of what a stream is made of:
+/// ```text
+/// {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a text without escapes"}}
+/// ```
+/// `None`: it is to be read as any JSON.
+pub(super) fn usual_delta(data: &[u8]) -> Option<u64> {
+    let rest = data.strip_prefix(br#"{"type":"content_block_delta","index":"#)?;
+    let (digit, rest) = rest.split_first().filter(|(digit, _)| digit.is_ascii_digit())?;
+    let rest = rest.strip_prefix(br#","delta":{"type":""#)?;
+    let rest = behind_word(rest)?.strip_prefix(br#"",""#)?;
+    let rest = behind_word(rest)?.strip_prefix(br#"":""#)?;
+    let (text, rest) = rest.split_at(plain(rest));
+    std::str::from_utf8(text).ok()?;
+    let rest = behind_blanks(rest.strip_prefix(br#""}"#)?).strip_prefix(b"}")?;
+    behind_blanks(rest).is_empty().then(|| u64::from(digit - b'0'))
+}
+
+fn behind_word(text: &[u8]) -> Option<&[u8]> {
+    let length = text.iter().position(|byte| !byte.is_ascii_lowercase() && *byte != b'_')?;
+    (length > 0).then(|| &text[length..])
+}
+
+/// Anthropic's own servers pad events with them.
+fn behind_blanks(text: &[u8]) -> &[u8] {
+    let length = text.iter().take_while(|byte| **byte == b' ').count();
+    &text[length..]
 }
 
 /// What is no whole number of tokens counts as not named: a strange bill makes no answer wrong.

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use super::shape::EventShape;
+use super::shape::{EventShape, usual_delta};
 use super::{ApiError, Defect, Usage};
 use crate::domain::excerpt::excerpt;
 use crate::domain::json;
@@ -165,6 +165,10 @@ impl StreamCheck {
         let kind = Kind::of(name);
         if kind == Kind::Ping && data.is_empty() {
             return Ok(Step::Quiet);
+        }
+        if kind == Kind::BlockDelta && self.started && usual_delta(data).is_some_and(|index| self.open.contains(&index))
+        {
+            return Ok(Step::More);
         }
         let shape = match json::read(data, EventShape::read) {
             Ok(Some(shape)) => shape,

@@ -1,3 +1,6 @@
+use proptest::prelude::*;
+
+use super::shape::{EventShape, usual_delta};
 use super::*;
 
 const MESSAGE: &str = r#"{"id":"msg_01","type":"message","role":"assistant","model":"claude-x","content":[{"type":"text","text":"Hi \"you\""}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":12,"output_tokens":6,"cache_read_input_tokens":null,"cache_creation_input_tokens":3,"service_tier":"standard"}}"#;
@@ -121,5 +124,43 @@ fn only_a_whole_error_is_in_anthropics_format() {
         "",
     ] {
         assert_eq!(api_error(body.as_bytes()), None, "{body}");
+    }
+}
+
+#[test]
+fn the_usual_spelling_of_a_delta_is_read_at_a_glance() {
+    let delta = |index: &str, text: &str, pad: &str| {
+        format!(
+            r#"{{"type":"content_block_delta","index":{index},"delta":{{"type":"text_delta","text":"{text}"}}{pad}}}{pad}"#
+        )
+    };
+    assert_eq!(usual_delta(delta("0", "Hello", "").as_bytes()), Some(0));
+    assert_eq!(usual_delta(delta("7", "", "   ").as_bytes()), Some(7));
+    assert_eq!(usual_delta(delta("0", "ein \u{e9} \u{1f980} of more than one block of bytes", "").as_bytes()), Some(0));
+    for (index, text) in
+        [("10", "a"), ("", "a"), ("-1", "a"), ("0", "\\n"), ("0", "a\"b"), ("0", "a\nb"), ("0", "a\"},\"x\":{\"y\":\"")]
+    {
+        assert_eq!(usual_delta(delta(index, text, "").as_bytes()), None, "{index} {text}");
+    }
+    let mut cut = delta("0", "\u{e9}", "").into_bytes();
+    cut.retain(|byte| *byte != 0xa9);
+    assert_eq!(usual_delta(&cut), None, "half a character");
+}
+
+proptest! {
+    /// Whatever is taken at a glance is what a full look says it is.
+    #[test]
+    fn a_glance_takes_nothing_that_a_full_look_refuses(
+        at in 0..110usize, length in 0..4usize, with in "[\\PC\u{0}\n\"\\\\{}:, a-z0-9]{0,4}", text in "\\PC{0,40}",
+    ) {
+        let delta = format!(r#"{{"type":"content_block_delta","index":3,"delta":{{"type":"text_delta","text":"{text}"}}}}"#);
+        let mut bytes = delta.into_bytes();
+        let at = at.min(bytes.len());
+        bytes.splice(at..(at + length).min(bytes.len()), with.bytes());
+        if let Some(index) = usual_delta(&bytes) {
+            let shape = json::read(&bytes, EventShape::read).unwrap().unwrap();
+            prop_assert_eq!((shape.kind.as_deref(), shape.index), (Some("content_block_delta"), Some(index)));
+            prop_assert!(shape.delta.unwrap().typed);
+        }
     }
 }

@@ -37,6 +37,10 @@ impl Model {
 
     fn changed(&mut self, ask: &Ask, change: Option<&ChangeView>) {
         let (told, undo) = match ask {
+            Ask::Enable { name, on } if change.is_some_and(|change| change.diff.is_empty()) => {
+                let word = if *on { "enabled" } else { "disabled" };
+                return self.say(Tone::Good, format!("{name} is {word} already"));
+            }
             Ask::Enable { name, on } => {
                 let word = if *on { "enabled" } else { "disabled; what is under way there finishes" };
                 (format!("{name} is {word}"), Some(Ask::Enable { name: name.clone(), on: !on }))

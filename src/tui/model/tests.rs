@@ -30,7 +30,11 @@ fn selected(model: &Model) -> String {
 }
 
 fn done(model: &mut Model, ask: &Ask) {
-    let done = Ok(Some(Box::new(ChangeView::default())));
+    done_with(model, ask, "-a\n+b");
+}
+
+fn done_with(model: &mut Model, ask: &Ask, diff: &str) {
+    let done = Ok(Some(Box::new(ChangeView { diff: diff.into(), ..ChangeView::default() })));
     assert_eq!(model.update(Message::Answer(Answer::Changed { ask: ask.clone(), done }), at(2)), []);
 }
 
@@ -45,6 +49,14 @@ fn an_endpoint_is_switched_off_and_the_undo_switches_it_on() {
     assert_eq!(undone, [Ask::Enable { name: "primary".into(), on: true }]);
     assert_eq!(press(&mut model, "u"), [], "only once");
     assert_eq!(notice(&model), "there is nothing to take back");
+}
+
+#[test]
+fn what_was_so_already_is_not_taken_back() {
+    let mut model = attached();
+    done_with(&mut model, &Ask::Enable { name: "primary".into(), on: true }, "");
+    assert_eq!(notice(&model), "primary is enabled already");
+    assert_eq!(press(&mut model, "u"), [], "an undo would have switched it off");
 }
 
 /// The event that tells of a new order mostly comes before the answer to the wish.
@@ -90,6 +102,8 @@ fn read_only_changes_nothing() {
         assert_eq!(press(&mut model, "Enter"), [], "{command}");
     }
     assert!(notice(&model).starts_with("read-only"));
+    let offered = model.offered(&[Context::Endpoints, Context::Anywhere, Context::Always]);
+    assert!(offered.iter().all(|binding| !binding.action.changes()) && offered.len() > 5, "{offered:?}");
     assert_eq!(opens(&press(&mut model, "2 k k Enter")), ["req_8"], "looking is free");
 }
 

@@ -10,7 +10,7 @@ use ratatui::style::Style;
 
 use super::pen::Pen;
 use super::{Canvas, Layout};
-use crate::tui::keys::{self, Binding, Context};
+use crate::tui::keys::{Binding, Context};
 use crate::tui::model::notices::{Place, Tone};
 use crate::tui::model::prompt::{Prompt, Purpose};
 use crate::tui::model::{Mode, Model};
@@ -181,7 +181,7 @@ fn hints(canvas: &mut Canvas<'_>, area: Rect) {
     let width = usize::from(area.width).saturating_sub(1);
     let lines = usize::from(area.height);
     let all: Vec<&Binding> =
-        keys::working(&model.contexts()).into_iter().filter(|line| !line.hint.is_empty()).collect();
+        model.offered(&model.contexts()).into_iter().filter(|line| !line.hint.is_empty()).collect();
     let mut ranks: Vec<u8> = all.iter().map(|line| line.rank).collect();
     ranks.sort_unstable();
     // All hints up to some rank, the highest that fits.

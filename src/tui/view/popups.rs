@@ -34,7 +34,7 @@ fn help_lines(model: &Model, filter: &str) -> Vec<Line> {
     };
     let mut lines = Vec::new();
     let mut heading = None::<Context>;
-    for binding in keys::working(&contexts) {
+    for binding in model.offered(&contexts) {
         let names = binding.key_names();
         if !wanted(&names, binding.help) {
             continue;

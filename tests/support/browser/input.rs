@@ -67,14 +67,14 @@ impl Page {
         let (x, y) = self.place(from.0, from.1).await;
         self.mouse("mouseMoved", x, y).await;
         self.mouse("mousePressed", x, y).await;
-        self.mouse("mouseMoved", x + 3.0, y + 6.0).await;
+        self.mouse("mouseDragged", x + 3.0, y + 6.0).await;
         let limit = clock::now() + PATIENCE;
         let data = loop {
             if let Some(told) = self.pipe.last(&self.session, "Input.dragIntercepted") {
                 break told["data"].clone();
             }
             assert!(clock::now() < limit, "nothing is being dragged");
-            self.mouse("mouseMoved", x + 6.0, y + 9.0).await;
+            self.mouse("mouseDragged", x + 6.0, y + 9.0).await;
             tokio::time::sleep(ms(20)).await;
         };
         let (x, y) = self.place(to.0, to.1).await;
@@ -85,9 +85,11 @@ impl Page {
         self.call("Input.setInterceptDrags", json!({"enabled": false})).await;
     }
 
+    /// An event of the protocol, or `mouseDragged`: moved with the button held.
     async fn mouse(&self, kind: &str, x: f64, y: f64) {
-        let held = u8::from(kind == "mousePressed");
+        let held = u8::from(kind == "mousePressed" || kind == "mouseDragged");
         let button = if kind == "mouseMoved" { "none" } else { "left" };
+        let kind = if kind == "mouseDragged" { "mouseMoved" } else { kind };
         let event = json!({"type": kind, "x": x, "y": y, "button": button, "buttons": held, "clickCount": 1});
         self.call("Input.dispatchMouseEvent", event).await;
     }

@@ -3,7 +3,7 @@ import { html } from '../ui.js';
 import { t, word } from '../i18n.js';
 import { duration, moment, parsed, span } from '../format.js';
 import { proxyNow } from '../store.js';
-import { href } from '../route.js';
+import { go } from '../route.js';
 import { shape } from './icons.js';
 
 export const State = ({ state }) => html`<span class="state ${state}">${shape(state)}${word('state', state)}</span>`;
@@ -21,13 +21,15 @@ export function Until({ time }) {
 }
 
 // The last attempts: height is time on a scale of its own, a failure has a notch of another shape.
+// One picture to who listens; to who points at it, each bar leads to its request, as the list of requests does.
 export function Bars({ recent, label }) {
   const slowest = Math.max(1, ...recent.map((one) => one.duration_ms));
   const failed = recent.filter((one) => !one.ok).length;
   const text = t('endpoint.bars', { n: recent.length, failed });
-  return html`<span class="bars" role="img" aria-label=${`${label}: ${text}`}>
-    ${recent.map((one, at) => html`<a key=${`${one.id}${at}`} tabindex="-1" href=${href('requests', one.id)} class=${one.ok ? 'ok' : 'bad'}
-      title=${`${word('result', one.ok ? 'ok' : 'failed')} · ${duration(one.duration_ms)}`} style=${{ height: `${barHeight(one, slowest)}%` }}></a>`)}
+  const open = ({ target }) => target.dataset.id && go('requests', target.dataset.id);
+  return html`<span class="bars" role="img" aria-label=${`${label}: ${text}`} onClick=${open}>
+    ${recent.map((one, at) => html`<i key=${`${one.id}${at}`} data-id=${one.id} class=${one.ok ? 'ok' : 'bad'}
+      title=${`${word('result', one.ok ? 'ok' : 'failed')} · ${duration(one.duration_ms)}`} style=${{ height: `${barHeight(one, slowest)}%` }}></i>`)}
   </span>`;
 }
 

@@ -135,7 +135,7 @@ function Body({ side, value }) {
 
 function Headers({ title, headers }) {
   const rows = Object.entries(headers ?? {});
-  return html`<div><h3>${title}</h3>${rows.length
+  return html`<div><h2 class="minor">${title}</h2>${rows.length
     ? html`<table class="headers"><thead class="sr-only"><tr><th scope="col">${t('col.name')}</th><th scope="col">${t('col.value')}</th></tr></thead><tbody>${rows.map(([name, value]) => html`<tr key=${name}><th scope="row" class="mono">${name}</th><td class="mono"><${LongText} text=${value} mono first=${600} /></td></tr>`)}</tbody></table>`
     : html`<p class="faint">${t('detail.no_headers')}</p>`}</div>`;
 }

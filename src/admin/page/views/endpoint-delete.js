@@ -1,5 +1,5 @@
 // Asks before an endpoint goes, and shows what goes with it.
-import { call, endpointPath, revision } from '../api.js';
+import { call, endpointPath } from '../api.js';
 import { t } from '../i18n.js';
 import { loadEndpoints } from '../store.js';
 import { html, useEffect, useState } from '../ui.js';
@@ -10,15 +10,16 @@ import { toast } from '../parts/notes.js';
 export function DeleteDialog({ endpoint, onClose }) {
   const { name } = endpoint;
   const [state, setState] = useState({ view: null, problem: null });
-  const ask = () => call('DELETE', `${endpointPath(name)}?dry_run=true`, { revision: revision.peek() }).then((view) => setState({ view, problem: null }), (problem) => setState({ view: null, problem }));
+  const ask = (refused = null) => call('DELETE', `${endpointPath(name)}?dry_run=true`).then((view) => setState({ view, problem: refused }), (problem) => setState({ view: null, problem }));
   useEffect(() => void ask(), []);
   const remove = async () => {
     try {
-      await call('DELETE', endpointPath(name), { revision: state.view?.revision ?? revision.peek() });
+      await call('DELETE', endpointPath(name), { revision: state.view.revision });
       toast(t('endpoint.deleted_toast', { name }), { kind: 'good' });
       onClose();
     } catch (problem) {
-      setState({ ...state, problem });
+      // The file as it is now, for another look.
+      ask(problem);
     }
     loadEndpoints();
   };

@@ -112,7 +112,7 @@ function Endpoints() {
   return html`<section class="panel flush"><header><h2>${t('nav.endpoints')}</h2><a class="faint" href=${href('endpoints')}>${t('overview.manage')}</a></header>
     <div class="table-box"><table class="endpoint-table"><thead><tr>
       <th scope="col">${t('col.name')}</th><th scope="col">${t('col.state')}</th><th scope="col" class="num wide-only">${t('col.in_flight')}</th><th scope="col" class="num">${t('col.window')}</th>
-      <th scope="col" class="num wide-only">${t('col.first_byte')}</th><th scope="col" class="num wide-only">p95</th><th scope="col" class="num wide-only">${t('col.tokens_s')}</th><th scope="col">${t('col.recent')}</th></tr></thead>
+      <th scope="col" class="num wide-only">${t('col.first_byte')}</th><th scope="col" class="num roomy">p95</th><th scope="col" class="num roomy">${t('col.tokens_s')}</th><th scope="col">${t('col.recent')}</th></tr></thead>
       <tbody>${list.endpoints.map((one) => html`<${EndpointRow} key=${one.name} one=${one} />`)}</tbody></table></div>
     ${list.endpoints.length === 0 && html`<${Empty} title=${t('endpoint.none')} />`}
   </section>`;
@@ -125,8 +125,8 @@ function EndpointRow({ one }) {
     <td><${State} state=${one.state} />${!off && html`<small class="faint num"> ${one.next_probe ? html`${t('endpoint.probe_short')} <${Until} time=${one.next_probe} />` : html`<${Since} time=${one.since} />`}</small>`}</td>
     <td class="num wide-only">${number(one.in_flight)}</td>
     <td class="num">${number(one.window_ok)}<span class="faint">/</span><span class=${one.window_failed ? 'bad-text' : 'faint'}>${number(one.window_failed)}</span></td>
-    <td class="num wide-only">${duration(one.first_byte.p50_ms)}</td><td class="num wide-only">${duration(one.first_byte.p95_ms)}</td>
-    <td class="num wide-only">${number(one.output_tokens_per_s)}</td>
+    <td class="num wide-only">${duration(one.first_byte.p50_ms)}</td><td class="num roomy">${duration(one.first_byte.p95_ms)}</td>
+    <td class="num roomy">${number(one.output_tokens_per_s)}</td>
     <td><${Bars} recent=${one.recent} label=${one.name} /></td>
   </tr>`;
 }
@@ -144,7 +144,7 @@ function Plots({ stats, zoomed }) {
   ]);
   const whole = (what) => (one) => total[what][`${one.key}_ms`];
   const names = stats.endpoints.slice(0, ENDPOINT_TONES.length);
-  const each = t('plot.per_step', { step: span(step) });
+  const each = t('plot.per_step', { step: span(step).replace(/ 00[sm]$/, '') });
   return html`<div class="plots">
     <${Plot} ...${shared} title=${t('plot.requests')} note=${each} kind="bars" format=${compact} total=${sum}
       series=${pick(ENDINGS.map((ending) => [ending, word('ending', ending), `ending-${ending}`, (one) => one[ending]]))} />
