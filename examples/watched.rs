@@ -1,8 +1,9 @@
-//! What pages that watch cost the requests: the same paced load straight to a scripted upstream, through claude-proxy
-//! with nobody watching, and through it with pages attached, in turns.
+//! What pages that watch cost the requests: a paced load through claude-proxy, with nobody watching and with pages
+//! attached, in turns. A few requests go straight to the scripted upstream at the same time, so that what the machine
+//! alone adds in either case can be told.
 //!
 //! ```text
-//! cargo run --release --example watched            # about a minute and a half
+//! cargo run --release --example watched            # about a minute
 //! cargo run --release --example watched -- --quick
 //! ```
 //! Load, upstream, pages and proxy share this machine: compare the rows, not the numbers with another machine's.
@@ -23,6 +24,7 @@ use claude_proxy::clock;
 use process::{Failure, Program};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use upstream::{Reply, Upstream, bodies};
 
@@ -55,25 +57,24 @@ async fn main() -> Result<(), Failure> {
     let mut program = Program::start(&config(&upstream)).await?;
     let admin = admin(&mut program).await?;
 
-    let mut sides = [("direct", vec![]), ("proxy, nobody watches", vec![]), ("proxy, pages attached", vec![])];
+    let names = ["direct, nobody watches", "proxy, nobody watches", "direct, pages attached", "proxy, pages attached"];
+    let mut sides = names.map(|name| (name, Vec::new()));
     let read = Arc::new(AtomicU64::new(0));
     for _ in 0..ROUNDS {
-        sides[0].1.extend(paced(upstream.address(), args.rate, time).await?);
-        sides[1].1.extend(paced(program.address, args.rate, time).await?);
-        let mut pages = JoinSet::new();
-        for _ in 0..args.pages {
-            pages.spawn(watch(admin, Arc::clone(&read)));
-        }
-        sides[2].1.extend(paced(program.address, args.rate, time).await?);
-        if let Some(over) = pages.try_join_next() {
-            return Err(format!("a page was dropped: {:?}", over?).into());
+        for (first, pages) in [(0, 0), (2, args.pages)] {
+            let watching = Watching::start(admin, pages, Arc::clone(&read))?;
+            let (direct, through) =
+                tokio::join!(paced(upstream.address(), args.rate / 10, time), paced(program.address, args.rate, time));
+            sides[first].1.extend(direct?);
+            sides[first + 1].1.extend(through?);
+            watching.end()?;
         }
     }
     tell(&mut sides, &args, read.load(Ordering::Relaxed));
     Ok(())
 }
 
-fn tell(sides: &mut [(&str, Vec<u64>); 3], args: &Args, read: u64) {
+fn tell(sides: &mut [(&str, Vec<u64>); 4], args: &Args, read: u64) {
     println!("{} requests per second, {} pages; microseconds", args.rate, args.pages);
     println!("{:<24} {:>9} {:>9} {:>9} {:>9}", "", "requests", "p50", "p90", "p99");
     for (name, samples) in &mut *sides {
@@ -81,15 +82,43 @@ fn tell(sides: &mut [(&str, Vec<u64>); 3], args: &Args, read: u64) {
         let [p50, p90, p99] = [50, 90, 99].map(|percent| percentile(samples, percent));
         println!("{name:<24} {:>9} {p50:>9} {p90:>9} {p99:>9}", samples.len());
     }
-    let added = |percent| {
-        let of = |at: usize| i128::from(percentile(&sides[at].1, percent));
-        (of(1) - of(0), of(2) - of(0))
-    };
     for percent in [50, 99] {
-        let (alone, watched) = added(percent);
+        let of = |at: usize| i128::from(percentile(&sides[at].1, percent));
+        let (alone, watched) = (of(1) - of(0), of(3) - of(2));
         println!("added at p{percent}: {alone:+} with nobody watching, {watched:+} with pages attached");
     }
     println!("the pages read {} KiB of events", read >> 10);
+}
+
+/// Pages on a thread of their own, so that reading does not hold up who measures.
+struct Watching {
+    stop: oneshot::Sender<()>,
+    thread: std::thread::JoinHandle<Result<(), Failure>>,
+}
+
+impl Watching {
+    fn start(admin: SocketAddr, pages: usize, read: Arc<AtomicU64>) -> Result<Self, Failure> {
+        let (stop, stopped) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(async {
+                let mut attached = JoinSet::new();
+                for _ in 0..pages {
+                    attached.spawn(watch(admin, Arc::clone(&read)));
+                }
+                tokio::select! {
+                    _ = stopped => Ok(()),
+                    Some(over) = attached.join_next() => Err(format!("a page was dropped: {over:?}").into()),
+                }
+            })
+        });
+        Ok(Self { stop, thread })
+    }
+
+    fn end(self) -> Result<(), Failure> {
+        let _ = self.stop.send(());
+        self.thread.join().map_err(|_| "the pages' thread ended badly")?
+    }
 }
 
 fn percentile(sorted: &[u64], percent: usize) -> u64 {

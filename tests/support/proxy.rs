@@ -265,7 +265,8 @@ impl Proxy {
         // The index lies beside them.
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
         paths.sort();
-        paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+        // A line that is being written may end within a character.
+        paths.iter().map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()).collect()
     }
 
     /// The record of the request that `answer` belongs to.
