@@ -315,7 +315,7 @@ pub fn plain(bytes: &[u8]) -> usize {
 
 #[inline]
 fn is_special(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+    byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
 /// The text that a string's content stands for. Total: what is no right escape becomes U+FFFD.
