@@ -319,7 +319,7 @@ pub fn plain(bytes: &[u8]) -> usize {
     reason = "without a branch, so that a block of them becomes vector instructions"
 )]
 fn is_special(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
 }
 
 /// The text that a string's content stands for. Total: what is no right escape becomes U+FFFD.
