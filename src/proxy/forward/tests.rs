@@ -437,6 +437,16 @@ async fn a_client_that_leaves_harms_nobody_and_is_recorded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bug_of_ours_is_not_recorded_as_a_client_that_left() {
+    let bench = Bench::new([Act::Panic], [good()]);
+    let proxy = Arc::clone(&bench.proxy);
+    let request = inbound(Method::POST, "/v1/messages", &[], "{}");
+    assert!(tokio::spawn(async move { proxy.serve_whole(request).await }).await.is_err_and(|error| error.is_panic()));
+    let record = bench.record().await;
+    assert_eq!((record.ending, record.error.as_deref()), (Ending::Failed, Some("a bug in claude-proxy ended it")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_limited_endpoint_rests_as_long_as_it_asked() {
     let bench = Bench::new([limited(429, "30"), good()], [good(), good(), good()]);
     bench.stream().await;
