@@ -12,7 +12,7 @@ pub struct Row<'a> {
 }
 
 pub fn print_head(sides: &[&str]) {
-    print!("{:<44}", "");
+    print!("{:<62}", "");
     for side in sides {
         print!(" {side:>22}");
     }
@@ -26,7 +26,7 @@ const OURS: &str = "claude-proxy";
 
 impl Row<'_> {
     pub fn print(&self) {
-        print!("{:<44}", format!("{}, {}", self.what, self.unit));
+        print!("{:<62}", format!("{}, {}", self.what, self.unit));
         for rounds in &self.rounds {
             print!(" {:>22}", spread(rounds));
         }
@@ -48,7 +48,7 @@ fn spread(values: &[f64]) -> String {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let (Some(least), Some(most)) = (sorted.first(), sorted.last()) else { return "-".to_owned() };
-    let median = sorted[sorted.len() / 2];
+    let median = f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
     if sorted.len() == 1 {
         return shown(median);
     }

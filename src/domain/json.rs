@@ -314,6 +314,10 @@ pub fn plain(bytes: &[u8]) -> usize {
 }
 
 #[inline]
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without a branch, so that a block of them becomes vector instructions"
+)]
 fn is_special(byte: u8) -> bool {
     (byte < 0x20) | (byte == b'"') | (byte == b'\\')
 }
