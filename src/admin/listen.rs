@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
@@ -33,6 +33,8 @@ const WRITE_BUFFER: usize = 256 * 1024;
 /// process's descriptors with clients' requests.
 const MOST_CONNECTIONS: usize = 256;
 const BACKLOG: u32 = 128;
+/// At the end, what is going out may still take so long.
+const LAST_MOMENT: Duration = Duration::from_millis(300);
 /// Who takes no byte for so long reads no more, and is dropped.
 const BLOCKED: Duration = Duration::from_secs(10);
 
@@ -77,7 +79,7 @@ pub async fn run(listener: TcpListener, service: Service, mut stop: watch::Recei
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop == Stop::Now) => break,
+            () = is_now(&mut stop) => break,
             () = guests.left() => continue,
             // Nobody tells when one of them has done with their request.
             () = sleep(BREATHER), if !guests.have_room() => continue,
@@ -86,7 +88,7 @@ pub async fn run(listener: TcpListener, service: Service, mut stop: watch::Recei
         match accepted {
             Ok((stream, _)) => {
                 let (service, busy) = (service.clone(), Arc::<Busy>::default());
-                guests.take_in(&busy, serve(stream, service, Arc::clone(&busy)));
+                guests.take_in(&busy, serve(stream, service, Arc::clone(&busy), stop.clone()));
             }
             Err(error) => {
                 tracing::debug!("the admin server cannot take a connection in: {error}");
@@ -94,7 +96,13 @@ pub async fn run(listener: TcpListener, service: Service, mut stop: watch::Recei
             }
         }
     }
-    // Dropping the set ends them all: nothing here holds the program up.
+    // Streams that were told to end are told so to the last byte; whoever does not read holds nothing up for longer.
+    let _ = tokio::time::timeout(LAST_MOMENT, async { while guests.tasks.join_next().await.is_some() {} }).await;
+}
+
+/// Also when nobody is left who could say so.
+async fn is_now(stop: &mut watch::Receiver<Stop>) {
+    let _ = stop.wait_for(|stop| *stop == Stop::Now).await;
 }
 
 /// Requests that a connection has under way.
@@ -156,7 +164,7 @@ impl Guests {
     }
 }
 
-async fn serve(stream: TcpStream, service: Service, busy: Arc<Busy>) {
+async fn serve(stream: TcpStream, service: Service, busy: Arc<Busy>, mut stop: watch::Receiver<Stop>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let (service, busy) = (service.clone(), Arc::clone(&busy));
@@ -164,7 +172,15 @@ async fn serve(stream: TcpStream, service: Service, busy: Arc<Busy>) {
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_HEAD);
-    if let Err(error) = builder.serve_connection(TokioIo::new(Patient::new(stream)), service).await {
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Patient::new(stream)), service));
+    let served = tokio::select! {
+        served = &mut connection => served,
+        () = is_now(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
         tracing::debug!("a connection to the admin server ended: {error}");
     }
 }
