@@ -146,6 +146,15 @@ fn load(explicit: Option<&Path>) -> Result<Config, CommandError> {
     Ok(config)
 }
 
+/// Runs it to its end on one thread, and waits for nothing else: a name lookup that hangs has a thread that nobody can
+/// stop.
+fn block_on<F: Future>(work: F) -> io::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let output = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(output)
+}
+
 /// One line on stderr; that nobody reads it is no reason to stop.
 fn note(line: &str) {
     let _ = writeln!(anstream::stderr(), "{}", harmless(line, true));

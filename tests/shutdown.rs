@@ -1,10 +1,13 @@
 //! The end: what is in flight finishes, what is new is turned away.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use crate::support::proxy::{Config, Proxy};
+use crate::support::program::program;
+use crate::support::proxy::{Config, Endpoint, Proxy};
 use crate::support::{End, Gate, Part, Reply, Request, answering, assert_right, bodies, eventually, healthy, ms};
 
 async fn refuses(proxy: &Proxy) {
@@ -98,6 +101,27 @@ async fn a_second_signal_ends_it_at_once() {
     proxy.signal("TERM").await;
     proxy.exit().await;
     assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+/// Names are looked up by the C library, in threads that nobody can stop; here it waits for a file without end.
+#[tokio::test]
+async fn a_name_lookup_that_hangs_holds_no_end_up() {
+    let config = Config::of([Endpoint::at("alpha", "http://nowhere")]).set("health.check_timeout", "300ms");
+    let config = config.set("server.shutdown_grace", "300ms").set("timeouts.connect", "300ms");
+    let folder = config.folder();
+    let aliases = folder.path().join("aliases").display().to_string();
+    assert!(std::process::Command::new("mkfifo").arg(&aliases).status().unwrap().success());
+    let mut proxy = config.start_with(&[("HOSTALIASES", aliases.as_str())]).await;
+    proxy.send(&Request::message()).await;
+    let start = claude_proxy::clock::now();
+    proxy.signal("TERM").await;
+    assert_eq!(proxy.exit().await.code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(3));
+
+    let mut check = tokio::process::Command::from(program(folder.path(), &["check"]));
+    let mut check = check.env("HOSTALIASES", &aliases).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let ended = timeout(Duration::from_secs(10), check.wait()).await;
+    assert_eq!(ended.expect("it ends").unwrap().code(), Some(1));
 }
 
 #[tokio::test]

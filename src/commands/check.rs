@@ -10,7 +10,7 @@ use anstyle::AnsiColor;
 use serde::Serialize;
 use tokio::task::{Id, JoinSet};
 
-use super::{CommandError, Exit, note, print_json};
+use super::{CommandError, Exit, block_on, note, print_json};
 use crate::cli::CheckArgs;
 use crate::clock;
 use crate::config::Config;
@@ -52,8 +52,7 @@ pub fn run(config: Config, args: &CheckArgs) -> Result<Exit, CommandError> {
     if wanted.is_empty() {
         note("note: no endpoint is enabled, so there is nothing to check");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let checked = runtime.block_on(check_all(config, wanted, args))?;
+    let checked = block_on(check_all(config, wanted, args))??;
     let healthy = checked.iter().all(|checked| checked.healthy);
     if args.json {
         print_json(&Report { healthy, endpoints: checked })?;

@@ -8,8 +8,6 @@ mod route;
 
 use std::path::Path;
 
-use tokio::runtime::Runtime;
-
 use super::{CommandError, Exit};
 use crate::cli::EndpointsCommand;
 use crate::config::diagnose::{likeness, nearest};
@@ -25,10 +23,6 @@ pub fn run(explicit: Option<&Path>, command: &EndpointsCommand) -> Result<Exit, 
         EndpointsCommand::Remove(args) => change::remove(explicit, args),
         EndpointsCommand::Test(args) => probe::run(explicit, args),
     }
-}
-
-fn runtime() -> Result<Runtime, CommandError> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 /// Names the one that was probably meant, and all that there are, the nearest one first.

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use self::reload::{Reach, Reloader, Why};
 use self::signals::{Signals, StopSignals};
-use super::{CommandError, Exit};
+use super::{CommandError, Exit, block_on};
 use crate::admin::{Admin, Metrics, Order, Parts, Standing};
 use crate::clock;
 use crate::config::Config;
@@ -34,8 +34,7 @@ const ORDERS: usize = 16;
 
 pub fn run(config: Config) -> Result<Exit, CommandError> {
     // One thread relays: handing a stream from core to core costs more than it brings (see the README's figures).
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(config))
+    block_on(serve(config))?
 }
 
 async fn serve(config: Config) -> Result<Exit, CommandError> {

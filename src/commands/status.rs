@@ -12,7 +12,7 @@ use serde::Serialize;
 
 pub use self::screen::sign;
 
-use super::{CommandError, Exit, attach, print, print_json};
+use super::{CommandError, Exit, attach, block_on, print, print_json};
 use crate::cli::StatusArgs;
 use crate::client::{AdminClient, ClientError};
 use crate::wire::status::{EndpointList, EndpointView, StatusView};
@@ -35,8 +35,7 @@ pub struct Overview {
 
 pub fn run(explicit: Option<&Path>, args: &StatusArgs) -> Result<Exit, CommandError> {
     let client = attach::client(explicit, &args.attach)?.within(WITHIN);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let overview = runtime.block_on(overview(&client))?;
+    let overview = block_on(overview(&client))??;
     if args.json {
         print_json(&overview)?;
     } else if args.plain {

@@ -1,5 +1,6 @@
 //! The thread that owns the log file: takes batches, writes them, keeps house.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -105,13 +106,25 @@ impl Writer {
 
     fn process(&mut self, batch: &mut Vec<Entry>, now: SystemTime) {
         for mut entry in batch.drain(..) {
-            self.encode(&mut entry);
+            self.take_down(&mut entry);
             if self.lines.len() >= PIECE || self.filing.len() >= RECORDS_PER_PIECE {
                 self.flush(now);
             }
         }
         self.flush(now);
         self.report_overflow(now);
+    }
+
+    /// A record that meets a bug of ours is lost, and counted; the log goes on. The panic hook has told what it was.
+    fn take_down(&mut self, entry: &mut Entry) {
+        let (lines, filing, records) = (self.lines.len(), self.filing.len(), self.records);
+        if catch_unwind(AssertUnwindSafe(|| self.encode(entry))).is_err() {
+            self.lines.truncate(lines);
+            self.filing.truncate(filing);
+            self.records = records;
+            self.encoder = Encoder::new(self.rules.redactor.clone());
+            self.shared.stats().dropped += 1;
+        }
     }
 
     fn encode(&mut self, entry: &mut Entry) {
@@ -355,6 +368,18 @@ mod tests {
         assert_eq!(file[0].response.body.as_ref().unwrap().len(), 2 * PIECE);
         assert_eq!(file[1].id, "small");
         assert_eq!(writer.shared.ring.get("big").unwrap().response.body.as_ref().unwrap().len(), 1024);
+    }
+
+    #[test]
+    fn a_record_that_meets_a_bug_does_not_end_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = writer(settings(folder.path(), RequestTypes::All, KEEP_ALL));
+        writer.observer = Some(Box::new(|_, record, _| assert_ne!(record.id, "bad", "as the test wants")));
+        process(&mut writer, &["a", "bad", "b"], noon());
+        process(&mut writer, &["c"], noon());
+        assert_eq!(ids(folder.path(), "2026-03-09"), ["a", "b", "c"]);
+        let stats = writer.shared.stats().clone();
+        assert_eq!((stats.written, stats.bytes, stats.dropped), (3, size(folder.path()), 1));
     }
 
     #[test]

@@ -136,7 +136,7 @@ pub async fn open(call: &Call<'_>) -> Result<Opened, Fault> {
     let body = if names_coding && !bodyless { decode::decoded(body, &head.headers) } else { Ok(body) };
     let body = match body {
         Ok(body) => body,
-        Err(_) if is_decided(status) => decode::nothing(),
+        Err(_) if is_decided(status, call.inbound.path) => decode::nothing(),
         Err(detail) => return Err(Fault::new(FaultKind::Decode, detail).with_status(status)),
     };
     let opening = Opening { call, status, headers, body };
@@ -253,7 +253,7 @@ struct Opening<'a> {
 impl Opening<'_> {
     /// A status that is no success: read whole, then classed.
     async fn refused(mut self) -> Result<Opened, Fault> {
-        let body = if is_decided(self.status) {
+        let body = if is_decided(self.status, self.call.inbound.path) {
             let read = tokio::time::timeout(REFUSAL_WITHIN, self.read_whole(false)).await;
             if let Ok(Ok(Held::Whole(body))) = read { body } else { Bytes::new() }
         } else {
@@ -401,8 +401,13 @@ impl Opening<'_> {
 
 /// Whether the status alone says what it counts as: its body is a courtesy then, which must not hold up the next
 /// endpoint.
-fn is_decided(status: StatusCode) -> bool {
-    !(status.is_success() || status.is_client_error()) || matches!(status.as_u16(), 401..=403 | 429)
+fn is_decided(status: StatusCode, path: ApiPath) -> bool {
+    match status.as_u16() {
+        401..=403 | 408 | 409 | 429 => true,
+        // It may be the answer.
+        501 => path == ApiPath::Messages,
+        _ => !(status.is_success() || status.is_client_error()),
+    }
 }
 
 enum Held {

@@ -11,14 +11,18 @@ mod head;
 mod outgoing;
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::unconstrained;
+use tokio::time::timeout;
 
 use self::body::{Body1, Taken};
 use self::head::{Head, Heads};
@@ -32,6 +36,9 @@ pub const MAX_HEAD: usize = 64 * 1024;
 pub const MAX_HEADERS: usize = 1024;
 /// The most that is read at once, and so the largest piece that goes on.
 const PIECE: usize = 64 * 1024;
+/// How long after the upload broke a refusal is waited for that may be the reason: mostly it is there already, and only
+/// the runtime has not told of it yet.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Where a connection goes when its answer was read to the end.
 pub trait Home: Send + Sync {
@@ -49,12 +56,13 @@ impl Http1 {
         Box::new(Self { stream: TokioIo::new(stream), failed: None })
     }
 
-    /// Looks whether the other side hung up or spoke unasked.
+    /// Looks whether the other side hung up or spoke unasked. To a task whose turn is spent the runtime would say that
+    /// there is nothing to read, whatever there is; so this look is no part of a turn.
     pub fn is_alive(&mut self) -> bool {
         let mut byte = [0];
-        let mut cx = Context::from_waker(Waker::noop());
-        self.failed.is_none()
-            && Pin::new(&mut self.stream).poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_pending()
+        let stream = &mut self.stream;
+        let look = unconstrained(poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut ReadBuf::new(&mut byte))));
+        self.failed.is_none() && pin!(look).poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
     /// Hands everything that is there, up to a piece, to `then`. No bytes: the other side has closed.
@@ -111,7 +119,11 @@ impl Link for Link1 {
         Box::pin(async move {
             let mut heads = Heads::new(request.method().clone());
             let mut outgoing = Outgoing::new(request);
-            let answered = std::future::poll_fn(|cx| poll_answer(&mut connection, &mut outgoing, &mut heads, cx)).await;
+            let mut answered = poll_fn(|cx| poll_answer(&mut connection, &mut outgoing, &mut heads, cx)).await;
+            if answered.as_ref().is_err_and(|silence| silence.unheard) {
+                let last_words = poll_fn(|cx| poll_head(&mut connection, &mut heads, cx));
+                answered = timeout(LAST_WORDS, last_words).await.unwrap_or(answered);
+            }
             let (head, brought) = answered.map_err(|silence| {
                 let unsent = outgoing.is_unsent();
                 SendError { unsent, died_silent: unsent || (silence.died && !heads.anything()), detail: silence.detail }
@@ -129,19 +141,21 @@ struct Silence {
     detail: String,
     /// The connection broke, or was closed.
     died: bool,
+    /// It broke on the way up; what came down before may still be to be read.
+    unheard: bool,
 }
 
 impl Silence {
     fn broken(error: &io::Error) -> Self {
-        Self { detail: broken(error), died: true }
+        Self { detail: broken(error), died: true, unheard: false }
     }
 
     fn closed() -> Self {
-        Self { detail: CLOSED.to_owned(), died: true }
+        Self { detail: CLOSED.to_owned(), died: true, unheard: false }
     }
 
     fn garbage(detail: String) -> Self {
-        Self { detail, died: false }
+        Self { detail, died: false, unheard: false }
     }
 }
 
@@ -151,6 +165,8 @@ fn broken(error: &io::Error) -> String {
     format!("the connection broke: {error}")
 }
 
+type Answered = Result<(Head, Taken), Silence>;
+
 /// Writes and reads until there is a head. An answer may come before the request is out: then that goes on being
 /// written while the answer's body is read.
 fn poll_answer(
@@ -158,27 +174,33 @@ fn poll_answer(
     outgoing: &mut Outgoing,
     heads: &mut Heads,
     cx: &mut Context<'_>,
-) -> Poll<Result<(Head, Taken), Silence>> {
+) -> Poll<Answered> {
     let written = outgoing.poll_write(&mut connection.stream, cx);
+    match (poll_head(connection, heads, cx), written) {
+        // Who refuses a request in the middle may have said so before closing: what there is to read comes first.
+        (Poll::Pending, Poll::Ready(Err(error))) => {
+            Poll::Ready(Err(Silence { unheard: true, ..Silence::broken(&error) }))
+        }
+        (answered, _) => answered,
+    }
+}
+
+/// Reads until there is a head.
+fn poll_head(connection: &mut Http1, heads: &mut Heads, cx: &mut Context<'_>) -> Poll<Answered> {
     loop {
-        let read = connection.poll_read(cx, |bytes| match heads.take(bytes) {
+        let read = ready!(connection.poll_read(cx, |bytes| match heads.take(bytes) {
             _ if bytes.is_empty() => Err(Silence::closed()),
             Ok(answered) => Ok(answered.map(|(mut head, used)| {
                 let taken = Taken::of(&mut head.framing, &bytes[used..]);
                 (head, taken)
             })),
             Err(detail) => Err(Silence::garbage(detail)),
-        });
+        }));
         return Poll::Ready(match read {
-            Poll::Ready(Ok(Ok(None))) => continue,
-            Poll::Ready(Ok(Ok(Some(answered)))) => Ok(answered),
-            Poll::Ready(Ok(Err(silence))) => Err(silence),
-            Poll::Ready(Err(error)) => Err(Silence::broken(&error)),
-            // Who refuses a request in the middle may have said so before closing: what there is to read comes first.
-            Poll::Pending => match written {
-                Poll::Ready(Err(error)) => Err(Silence::broken(&error)),
-                _ => return Poll::Pending,
-            },
+            Ok(Ok(None)) => continue,
+            Ok(Ok(Some(answered))) => Ok(answered),
+            Ok(Err(silence)) => Err(silence),
+            Err(error) => Err(Silence::broken(&error)),
         });
     }
 }

@@ -18,6 +18,8 @@ use super::exchange::{BoxFuture, BoxSource, ByteSource, ConnectError, Exchange, 
 #[derive(Clone, Debug)]
 pub(super) enum Act {
     Refuse,
+    /// Meets a bug of ours.
+    Panic,
     HangOnConnect,
     /// There is no descriptor for a connection to it.
     NoDescriptor,
@@ -89,6 +91,7 @@ impl Exchange for Scripted {
         Box::pin(async move {
             match act {
                 Act::Refuse => Err(ConnectError::There("cannot connect: refused".into())),
+                Act::Panic => panic!("as the test wants"),
                 Act::HangOnConnect => pending().await,
                 Act::NoDescriptor => Err(ConnectError::Here("Too many open files".into())),
                 act => {

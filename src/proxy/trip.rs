@@ -1,5 +1,5 @@
 //! One request's ledger: what was asked, what was tried, what went down. Ends exactly once; dropped before that, the
-//! client has gone.
+//! client has gone, or a bug of ours or our own end came between.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -284,7 +284,11 @@ fn is_usable_id(id: &str) -> bool {
 
 impl Drop for Trip {
     fn drop(&mut self) {
-        let ours = self.ledgers.closing.load(Ordering::Relaxed);
+        let bug = std::thread::panicking();
+        if bug {
+            self.set_error("a bug in claude-proxy ended it");
+        }
+        let ours = bug || self.ledgers.closing.load(Ordering::Relaxed);
         self.close(match (ours, self.record.first_byte_ms) {
             (false, _) => Ending::ClientGone,
             (true, Some(_)) => Ending::Cut,

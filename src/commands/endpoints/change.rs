@@ -7,10 +7,10 @@ use http::Method;
 use serde::Serialize;
 
 use super::super::init::ask;
-use super::super::{CommandError, Exit, note, print, print_json};
+use super::super::{CommandError, Exit, block_on, note, print, print_json};
 use super::list::{names, view_of};
 use super::route::{self, Route, path_of};
-use super::{harmless, harmless_lines, keys, runtime, unknown};
+use super::{harmless, harmless_lines, keys, unknown};
 use crate::cli::{AttachArgs, ChangeArgs, EndpointAddArgs, EndpointEditArgs, EndpointNames, EndpointRemoveArgs};
 use crate::client::AdminClient;
 use crate::config::edit::{self, Edit, EditError, EndpointChange, Prepared, Unset};
@@ -91,7 +91,7 @@ pub(super) fn remove(explicit: Option<&Path>, args: &EndpointRemoveArgs) -> Resu
     }
     let manner = Manner::of(explicit, &args.change);
     if asks {
-        runtime()?.block_on(manner.known(&args.name))?;
+        block_on(manner.known(&args.name))??;
         let answer = ask::ask(&format!("Remove {} from the config? (y/n)", args.name), "n")?;
         if !matches!(answer.to_lowercase().as_str(), "y" | "yes") {
             note("nothing was changed");
@@ -113,7 +113,7 @@ impl Manner<'_> {
     }
 
     fn fulfil(&self, wishes: Vec<Wish>) -> Result<Exit, CommandError> {
-        runtime()?.block_on(self.fulfil_all(wishes))
+        block_on(self.fulfil_all(wishes))?
     }
 
     async fn fulfil_all(&self, wishes: Vec<Wish>) -> Result<Exit, CommandError> {

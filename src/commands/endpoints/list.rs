@@ -12,9 +12,9 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 
 use super::super::table::{self, Cell};
-use super::super::{CommandError, Exit, note, print, print_json};
+use super::super::{CommandError, Exit, block_on, note, print, print_json};
+use super::harmless;
 use super::route::{self, Route};
-use super::{harmless, runtime};
 use crate::cli::StatusArgs;
 use crate::config::Config;
 use crate::config::edit::{self, Prepared};
@@ -23,7 +23,7 @@ use crate::wire::status::{EndpointList, EndpointView};
 use crate::wire::words::{self, NOTHING};
 
 pub(super) fn run(explicit: Option<&Path>, args: &StatusArgs) -> Result<Exit, CommandError> {
-    let (list, live) = runtime()?.block_on(async {
+    let (list, live) = block_on(async {
         let route = route::find(explicit, &args.attach, false).await?;
         let live = matches!(route, Route::Proxy(_));
         match &route {
@@ -32,7 +32,7 @@ pub(super) fn run(explicit: Option<&Path>, args: &StatusArgs) -> Result<Exit, Co
             Route::NoFile { why, .. } => note(&format!("{why}, and there is no config file: this is built in")),
         }
         Ok::<_, CommandError>((of(&route).await?, live))
-    })?;
+    })??;
     if args.json {
         print_json(&list)?;
     } else if args.plain {

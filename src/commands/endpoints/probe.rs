@@ -8,9 +8,9 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::super::{CommandError, Exit, check, load, note, print, print_json};
+use super::super::{CommandError, Exit, block_on, check, load, note, print, print_json};
 use super::route::{self, Route, path_of};
-use super::{harmless, list, runtime, unknown};
+use super::{harmless, list, unknown};
 use crate::cli::{CheckArgs, EndpointTestArgs};
 use crate::client::AdminClient;
 use crate::wire::status::{EndpointList, TestView};
@@ -23,24 +23,24 @@ struct Report {
 }
 
 pub(super) fn run(explicit: Option<&Path>, args: &EndpointTestArgs) -> Result<Exit, CommandError> {
-    let runtime = runtime()?;
-    let route = runtime.block_on(route::find(explicit, &args.attach, false))?;
-    let known = runtime.block_on(list::names(&route))?;
+    let (route, known) = block_on(async {
+        let route = route::find(explicit, &args.attach, false).await?;
+        let known = list::names(&route).await?;
+        Ok::<_, CommandError>((route, known))
+    })??;
     if let Some(name) = args.names.iter().find(|name| !known.contains(name)) {
         return Err(unknown(name, &known));
     }
     let client = match route {
         Route::Proxy(client) => client,
         Route::File { why, .. } | Route::NoFile { why, .. } => {
-            // `check` has a runtime of its own.
-            drop(runtime);
             note(&format!("{why}, so this is asked from here"));
             let asked = CheckArgs { names: args.names.clone(), json: args.json, no_spend: false };
             return check::run(load(explicit)?, &asked);
         }
     };
     note(&format!("asked from the running proxy at {}", client.target().address));
-    let tested = runtime.block_on(test_all(&client, &args.names))?;
+    let tested = block_on(test_all(&client, &args.names))??;
     let healthy = tested.iter().all(|test| test.healthy);
     if args.json {
         print_json(&Report { healthy, endpoints: tested })?;

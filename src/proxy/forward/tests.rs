@@ -437,6 +437,16 @@ async fn a_client_that_leaves_harms_nobody_and_is_recorded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bug_of_ours_is_not_recorded_as_a_client_that_left() {
+    let bench = Bench::new([Act::Panic], [good()]);
+    let proxy = Arc::clone(&bench.proxy);
+    let request = inbound(Method::POST, "/v1/messages", &[], "{}");
+    assert!(tokio::spawn(async move { proxy.serve_whole(request).await }).await.is_err_and(|error| error.is_panic()));
+    let record = bench.record().await;
+    assert_eq!((record.ending, record.error.as_deref()), (Ending::Failed, Some("a bug in claude-proxy ended it")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_limited_endpoint_rests_as_long_as_it_asked() {
     let bench = Bench::new([limited(429, "30"), good()], [good(), good(), good()]);
     bench.stream().await;
@@ -513,11 +523,18 @@ async fn an_endpoint_that_is_found_down_while_choosing_comes_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_whose_body_hangs_does_not_hold_up_the_next_endpoint() {
-    for status in [503, 500, 401, 429, 529, 302] {
+    for status in [503, 500, 501, 401, 408, 409, 429, 529, 302] {
         let bench = Bench::new([Act::Answer(status, vec![], vec![Piece::Hang])], [good()]);
         let got = bench.stream().await;
         assert_eq!((got.status, got.took.as_secs()), (200, 5), "{status}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_to_relay_that_broke_off_does_not_go_down_empty() {
+    let half = || Act::Answer(501, vec![], vec![bytes("not "), Piece::Cut]);
+    let got = Bench::new([half()], [half()]).send(Method::GET, "/v1/files", &[], "").await;
+    assert_eq!((got.status, got.body.contains("the connection broke")), (502, true), "{}", got.body);
 }
 
 #[tokio::test(start_paused = true)]

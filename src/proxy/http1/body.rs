@@ -117,9 +117,9 @@ impl Taken {
     }
 }
 
-/// A piece of this size is worth room that is used again: so much fresh memory is a page fault for each 4 KiB. A smaller
-/// one is not, as whoever keeps it keeps all of the room.
-const LARGE: usize = PIECE / 4;
+/// A piece beyond this size is worth room that is used again: so much fresh memory is a page fault for each 4 KiB. A
+/// smaller one is not, as whoever keeps it keeps all of the room; and many are one record of TLS, a quarter of that.
+const LARGE: usize = PIECE / 2;
 /// Rooms of a thread. One can be used again once nobody holds a piece of it, which a client that reads is quick to see to.
 const ROOMS: usize = 16;
 
@@ -177,5 +177,20 @@ impl ByteSource for Body1 {
             });
             let _ = ended.await;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever holds megabytes of an answer gets them in such pieces.
+    #[test]
+    fn a_held_piece_takes_no_more_than_twice_its_size() {
+        for size in [1, 16 * 1024, 24 * 1024] {
+            let taken = Taken::of(&mut Framing::UntilClose, &vec![b'x'; size]);
+            let alone = taken.body.try_into_mut().ok().map(|piece| piece.capacity());
+            assert!(alone.is_some_and(|held| held <= 2 * size), "a piece of {size}: {alone:?}");
+        }
     }
 }

@@ -1,0 +1,100 @@
+//! What only shows when the runtime knows less than the socket does.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::coop;
+use tokio::time::timeout;
+
+use super::*;
+use crate::domain::endpoint::{Auth, BaseUrl};
+use crate::proxy::exchange::Upload;
+
+async fn listener() -> (TcpListener, Upstream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = Upstream::new(&EndpointSpec {
+        name: "a".into(),
+        url: BaseUrl::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap(),
+        path_prefix: "/v1".into(),
+        auth: Auth::Passthrough,
+        enabled: true,
+        priority: 1,
+        http: HttpVersion::Http1,
+        proxy: None,
+        ca_file: None,
+    });
+    (listener, upstream.unwrap())
+}
+
+fn post(body: Vec<u8>) -> Request<Upload> {
+    let length = body.len();
+    Request::post("/v1/messages").header("content-length", length).body(Upload::new(&[Bytes::from(body)])).unwrap()
+}
+
+/// One request over a new connection, which is kept; the other side of it.
+async fn used_once(listener: &TcpListener, upstream: &Upstream) -> TcpStream {
+    let asking = async {
+        let link = upstream.connect(false).await.unwrap();
+        let mut body = link.send(post(b"hi".to_vec())).await.unwrap().into_body();
+        poll_fn(|cx| body.poll_bytes(cx)).await.unwrap().unwrap()
+    };
+    let answering = async {
+        let (mut peer, _) = listener.accept().await.unwrap();
+        assert!(peer.read(&mut [0; 1024]).await.unwrap() > 0);
+        peer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nright").await.unwrap();
+        peer
+    };
+    let (answer, peer) = tokio::join!(asking, answering);
+    assert_eq!(answer, "right");
+    peer
+}
+
+/// Until the runtime lets the task do no more in this turn.
+async fn spend_the_turn() {
+    poll_fn(|cx| {
+        while let Poll::Ready(turn) = coop::poll_proceed(cx) {
+            turn.made_progress();
+        }
+        Poll::Ready(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_gets_words_that_came_unasked_as_an_answer_even_when_a_turn_is_spent() {
+    let (listener, upstream) = listener().await;
+    let mut peer = used_once(&listener, &upstream).await;
+    peer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwrong").await.unwrap();
+    tokio::task::yield_now().await;
+    spend_the_turn().await;
+    assert!(!upstream.connect(false).await.unwrap().is_reused(), "it may carry no further request");
+}
+
+#[tokio::test]
+async fn a_connection_in_order_is_used_again_even_when_a_turn_is_spent() {
+    let (listener, upstream) = listener().await;
+    let _peer = used_once(&listener, &upstream).await;
+    spend_the_turn().await;
+    assert!(upstream.connect(false).await.unwrap().is_reused());
+}
+
+/// The upload breaks in a moment when the socket holds the refusal and the runtime has not told of it yet.
+#[tokio::test]
+async fn a_refusal_is_heard_when_the_upload_breaks_a_moment_before_it() {
+    let (listener, upstream) = listener().await;
+    let mut sending = upstream.connect(true).await.unwrap().send(post(vec![b'x'; 32 << 20]));
+    let (mut peer, _) = listener.accept().await.unwrap();
+    let fits = poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx).is_ready())).await;
+    assert!(!fits);
+    let mut room = vec![0; 64 * 1024];
+    while timeout(Duration::from_millis(50), peer.read(&mut room)).await.is_ok() {}
+    peer.set_zero_linger().unwrap();
+    peer.try_write(b"HTTP/1.1 413 Payload Too Large\r\ncontent-length: 0\r\n\r\n").unwrap();
+    drop(peer);
+    assert_eq!(sending.await.map(|answer| answer.status()), Ok(StatusCode::PAYLOAD_TOO_LARGE));
+}
