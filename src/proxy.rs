@@ -20,6 +20,7 @@ pub mod trip;
 pub mod upstream;
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -265,7 +266,8 @@ fn is_same_way(a: &EndpointSpec, b: &EndpointSpec) -> bool {
 
 /// Ids for requests whose upstream names none: unlike any of another run, in order within this one.
 struct RequestIds {
-    run: u64,
+    /// `req_` and what tells this run from others.
+    run: String,
     count: AtomicU64,
 }
 
@@ -273,10 +275,13 @@ impl RequestIds {
     fn new() -> Self {
         let since = clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let run = u64::try_from(since.as_micros()).unwrap_or_default() ^ (u64::from(std::process::id()) << 44);
-        Self { run, count: AtomicU64::new(1) }
+        Self { run: format!("req_{:013x}", run & 0x000f_ffff_ffff_ffff), count: AtomicU64::new(1) }
     }
 
     fn next(&self) -> String {
-        format!("req_{:013x}{:06x}", self.run & 0x000f_ffff_ffff_ffff, self.count.fetch_add(1, Ordering::Relaxed))
+        let mut id = String::with_capacity(self.run.len() + 6);
+        id.push_str(&self.run);
+        let _ = write!(id, "{:06x}", self.count.fetch_add(1, Ordering::Relaxed));
+        id
     }
 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use tokio::time::timeout_at;
 
 use super::decode;
-use super::exchange::{BoxSource, ConnectError, Exchange, Link, SendError, SourceError, Upload};
+use super::exchange::{BoxSource, ConnectError, Exchange, Head, Link, SendError, SourceError, Upload};
 use super::intake::{ApiPath, Inbound};
 use super::judge::{End, StreamJudge};
 use super::pieces::Pieces;
@@ -128,17 +128,17 @@ pub async fn open(call: &Call<'_>) -> Result<Opened, Fault> {
     }
     let bodyless = call.inbound.method == Method::HEAD || matches!(status.as_u16(), 204 | 304);
     let names_coding = decode::is_coded(&head.headers);
-    let mut headers = headers::inbound(&head.headers, names_coding);
-    // Of a coded body it is the coded length, which is not the one that a GET would get.
-    if call.inbound.method == Method::HEAD && !names_coding {
-        headers.extend(head.headers.get(header::CONTENT_LENGTH).map(|length| (header::CONTENT_LENGTH, length.clone())));
-    }
     let body = if names_coding && !bodyless { decode::decoded(body, &head.headers) } else { Ok(body) };
     let body = match body {
         Ok(body) => body,
         Err(_) if is_decided(status, call.inbound.path) => decode::nothing(),
         Err(detail) => return Err(Fault::new(FaultKind::Decode, detail).with_status(status)),
     };
+    // Of a coded body it is the coded length, which is not the one that a GET would get.
+    let keeps_length = call.inbound.method == Method::HEAD && !names_coding;
+    let length = head.headers.get(header::CONTENT_LENGTH).filter(|_| keeps_length).cloned();
+    let mut headers = headers::inbound(head.headers, names_coding);
+    headers.extend(length.map(|length| (header::CONTENT_LENGTH, length)));
     let opening = Opening { call, status, headers, body };
     let opened = if status.is_success() { opening.judge(deadline).await } else { opening.refused().await };
     opened.map_err(|fault| {
@@ -148,40 +148,30 @@ pub async fn open(call: &Call<'_>) -> Result<Opened, Fault> {
     })
 }
 
-/// The request as it goes to this endpoint, but for its body.
-fn outgoing(call: &Call<'_>) -> Result<http::request::Parts, Fault> {
+/// Sends it and waits for the head. A pooled connection that turns out dead is replaced by a fresh one, once.
+async fn send(call: &Call<'_>) -> Result<(Response<BoxSource>, Instant), Fault> {
     let inbound = call.inbound;
     let target = call.spec.target(inbound.rest(), inbound.target.query());
     let target =
         target.ok_or_else(|| Fault::new(FaultKind::Connect, "its url and path_prefix make no valid address"))?;
-    let mut headers = headers::outbound(&inbound.headers, &call.spec.auth, call.own_token);
-    let authority = call.spec.url.authority().as_str();
-    let host =
-        HeaderValue::try_from(authority).map_err(|_| Fault::new(FaultKind::Connect, "its host is no valid header"))?;
-    headers.insert(header::HOST, host);
     let framed =
         [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().any(|name| inbound.headers.contains_key(name));
-    if framed || inbound.size() > 0 {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(inbound.size()));
-    }
-    let (mut head, ()) = Request::new(()).into_parts();
-    head.method = inbound.method.clone();
-    head.uri = target;
-    head.version = Version::HTTP_11;
-    head.headers = headers;
-    Ok(head)
-}
-
-/// Sends it and waits for the head. A pooled connection that turns out dead is replaced by a fresh one, once.
-async fn send(call: &Call<'_>) -> Result<(Response<BoxSource>, Instant), Fault> {
+    let head = Head {
+        method: &inbound.method,
+        target: &target,
+        spec: call.spec,
+        headers: &inbound.headers,
+        own_token: call.own_token,
+        length: (framed || inbound.size() > 0).then(|| inbound.size()),
+    };
     // One that may not be sent twice cannot be sent on a connection that may have died unnoticed.
     let fresh = !call.inbound.is_repeatable();
     let link = connect(call, fresh).await?;
     let reused = link.is_reused();
-    match exchange(call, link, outgoing(call)?).await {
+    match exchange(call, link, &head).await {
         Err((_, error)) if reused && error.as_ref().is_some_and(|error| error.died_silent) => {
             let link = connect(call, true).await?;
-            exchange(call, link, outgoing(call)?).await.map_err(|(fault, _)| fault)
+            exchange(call, link, &head).await.map_err(|(fault, _)| fault)
         }
         sent => sent.map_err(|(fault, _)| fault),
     }
@@ -208,13 +198,13 @@ async fn connect(call: &Call<'_>, fresh: bool) -> Result<Box<dyn Link>, Fault> {
 type Exchanged = Result<(Response<BoxSource>, Instant), (Fault, Option<SendError>)>;
 
 /// The first-byte clock starts anew with every piece of the request that moves: a slow uplink is no slow endpoint.
-async fn exchange(call: &Call<'_>, link: Box<dyn Link>, head: http::request::Parts) -> Exchanged {
+async fn exchange(call: &Call<'_>, link: Box<dyn Link>, head: &Head<'_>) -> Exchanged {
     let limit = call.timeouts.first_byte;
     call.sent.set(clock::now());
     call.reach(Phase::Waiting);
     let upload = Upload::new(&call.inbound.body);
     let watch = upload.watch();
-    let mut answer = link.send(Request::from_parts(head, upload));
+    let mut answer = link.send(head, upload);
     let mut deadline = clock::now() + limit;
     loop {
         match timeout_at(deadline.into(), &mut answer).await {
