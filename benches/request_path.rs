@@ -114,7 +114,7 @@ fn header_rules(c: &mut Criterion) {
     let auth = Auth::ApiKey(Secret::new("sk-a-key-of-some-length"));
     c.bench_function("headers/outbound", |bencher| bencher.iter(|| headers::outbound(black_box(&client), &auth, None)));
     c.bench_function("headers/inbound", |bencher| {
-        bencher.iter_batched(|| client.clone(), |client| headers::inbound(client, true), BatchSize::SmallInput)
+        bencher.iter_batched(|| client.clone(), headers::inbound, BatchSize::SmallInput);
     });
     c.bench_function("headers/detach", |bencher| {
         bencher.iter_batched_ref(|| client.clone(), headers::detach, BatchSize::SmallInput);

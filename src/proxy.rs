@@ -1,6 +1,7 @@
 //! The front door of the proxy port: every request comes in here and leaves with exactly one answer.
 
 pub mod attempt;
+pub mod client_stream;
 pub mod connect;
 pub mod decode;
 pub mod exchange;
@@ -30,7 +31,7 @@ use hyper::body::Incoming;
 
 use self::exchange::Exchange;
 use self::forward::Forwarded;
-use self::intake::{ApiPath, Inbound};
+use self::intake::{ApiPath, Inbound, NotRead};
 use self::relay::{Ground, RelayBody};
 use self::trip::{Arrival, Ledgers, Trip};
 use self::upstream::Upstream;
@@ -176,14 +177,19 @@ impl Proxy {
         body: Incoming,
         mut trip: Box<Trip>,
     ) -> Response<RelayBody> {
-        match intake::fill(&mut inbound, body, running.config.server.max_body).await {
+        let deadline = trip.started() + forward::budget(running.config.timeouts.commit, &inbound);
+        match intake::fill(&mut inbound, body, running.config.server.max_body, deadline).await {
             Ok(()) => {
                 trip.note_body(&inbound);
                 self.serve(running, *inbound, trip).await
             }
-            Err(problem) => {
+            Err(NotRead::Refused(problem)) => {
                 let answer = problem.answer(trip.id());
                 relay::respond_failed(answer, problem.message, trip, Ending::Failed)
+            }
+            Err(NotRead::ClientGone) => {
+                trip.end(Ending::ClientGone);
+                relay::respond_plain(Problem::bad_request("The request's body broke off.").answer(""))
             }
         }
     }

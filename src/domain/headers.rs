@@ -65,15 +65,13 @@ pub fn outbound(client: &HeaderMap, auth: &Auth, own: Option<&Secret>) -> Header
     headers
 }
 
-/// An upstream's headers as they go down: without hop-by-hop ones and framing; the body's coding is named only while
-/// it still is coded.
-pub fn inbound(mut headers: HeaderMap, decoded: bool) -> HeaderMap {
+/// An upstream's headers as they go down: without hop-by-hop ones, framing and the coding, for bodies go down decoded.
+pub fn inbound(mut headers: HeaderMap) -> HeaderMap {
     let named = named_by_connection(&headers);
     let dropped = |name: &HeaderName| {
         is_hop_by_hop(name)
             || named.contains(name)
-            || *name == header::CONTENT_LENGTH
-            || (decoded && *name == header::CONTENT_ENCODING)
+            || matches!(*name, header::CONTENT_LENGTH | header::CONTENT_ENCODING)
     };
     let dropped: Vec<HeaderName> = headers.keys().filter(|name| dropped(name)).cloned().collect();
     for name in dropped {
@@ -306,8 +304,7 @@ mod tests {
             ("set-cookie", "b=2"),
         ]);
         let whole = ["request-id: req_1", "set-cookie: a=1", "set-cookie: b=2"];
-        assert_eq!(lines(&inbound(upstream.clone(), true)), whole);
-        assert!(inbound(upstream, false).contains_key(header::CONTENT_ENCODING));
+        assert_eq!(lines(&inbound(upstream)), whole);
     }
 
     #[test]

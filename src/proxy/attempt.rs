@@ -137,7 +137,7 @@ pub async fn open(call: &Call<'_>) -> Result<Opened, Fault> {
     // Of a coded body it is the coded length, which is not the one that a GET would get.
     let keeps_length = call.inbound.method == Method::HEAD && !names_coding;
     let length = head.headers.get(header::CONTENT_LENGTH).filter(|_| keeps_length).cloned();
-    let mut headers = headers::inbound(head.headers, names_coding);
+    let mut headers = headers::inbound(head.headers);
     headers.extend(length.map(|length| (header::CONTENT_LENGTH, length)));
     let opening = Opening { call, status, headers, body };
     let opened = if status.is_success() { opening.judge(deadline).await } else { opening.refused().await };
