@@ -12,6 +12,7 @@ pub mod intake;
 pub mod joining;
 pub mod judge;
 pub mod listen;
+pub mod opening;
 pub mod pieces;
 pub mod probe;
 pub mod relay;

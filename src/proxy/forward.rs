@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
-use super::attempt::{self, Call, Opened, Sent, shown};
+use super::attempt::{self, Call, Sent, shown};
 use super::intake::Inbound;
+use super::opening::Opened;
 use super::trip::Trip;
 use super::{Proxy, Running, connect};
 use crate::clock;

@@ -14,9 +14,10 @@ use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
-use super::attempt::{Flow, Opened, Streaming, shown};
+use super::attempt::shown;
 use super::exchange::BoxSource;
 use super::judge::{End, StreamJudge};
+use super::opening::{Flow, Opened, Streaming};
 use super::trip::Trip;
 use crate::clock;
 use crate::domain::fault::{Answer, FaultKind};
