@@ -8,11 +8,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::LogHandle;
-use super::lean::millis;
 use super::position::{Cursor, Position};
 use super::search::cut;
 use super::store::{LogStore, Query};
 use super::sums::Sums;
+use crate::wire::lean::millis;
 use crate::wire::logs::LogPage;
 use crate::wire::record::RequestRecord;
 use crate::wire::stats::StatsView;

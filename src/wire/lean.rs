@@ -2,12 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::wire::record::{AttemptRecord, Ending, Exchanged, RequestRecord, Usage};
+use super::record::{AttemptRecord, Ending, Exchanged, RequestRecord, Usage};
 
 /// The fields of a [`RequestRecord`] but headers, bodies and timeline.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Lean {
+pub struct Lean {
     v: u32,
     pub id: String,
     pub time: String,
@@ -30,18 +30,18 @@ pub(super) struct Lean {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Sized {
+pub struct Sized {
     pub size: u64,
     truncated: bool,
 }
 
 impl Lean {
     /// `None` for what is no record: half a line that a killed writer left.
-    pub(super) fn read(line: &[u8]) -> Option<Self> {
+    pub fn read(line: &[u8]) -> Option<Self> {
         serde_json::from_slice(line).ok()
     }
 
-    pub(super) fn into_record(self) -> RequestRecord {
+    pub fn into_record(self) -> RequestRecord {
         let exchanged = |Sized { size, truncated }| Exchanged { size, truncated, ..Exchanged::default() };
         RequestRecord {
             v: self.v,
@@ -68,7 +68,7 @@ impl Lean {
 }
 
 /// Milliseconds since 1970 of a record's `time`.
-pub(super) fn millis(time: &str) -> Option<i64> {
+pub fn millis(time: &str) -> Option<i64> {
     time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
