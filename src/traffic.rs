@@ -34,6 +34,8 @@ use crate::wire::status::{RunningView, Totals};
 /// Shared by all who answer, log and watch.
 #[derive(Debug)]
 pub struct Traffic {
+    /// Names this run of the program: unlike any other.
+    run: String,
     /// By key, so the oldest come first.
     running: Mutex<BTreeMap<u64, Arc<UnderWay>>>,
     keys: AtomicU64,
@@ -50,9 +52,10 @@ impl Traffic {
     pub fn new() -> Arc<Self> {
         let run = clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
         Arc::new(Self {
+            run: format!("{run:x}"),
             running: Mutex::default(),
             keys: AtomicU64::new(1),
-            ring: Mutex::new(Ring::new(format!("{run:x}"))),
+            ring: Mutex::default(),
             last: AtomicU64::new(0),
             stirred: Notify::new(),
             board: Mutex::default(),
@@ -149,12 +152,13 @@ impl Traffic {
 
     /// What stands for a place outside of the program.
     pub fn id(&self, place: u64) -> String {
-        self.ring().id(place)
+        format!("{}-{place}", self.run)
     }
 
     /// `None` for what is no id of this run's.
     pub fn place(&self, id: &str) -> Option<u64> {
-        self.ring().place(id)
+        let place = id.strip_prefix(&self.run)?.strip_prefix('-')?.parse().ok()?;
+        (place <= self.last.load(Ordering::Acquire)).then_some(place)
     }
 
     pub fn has_news(&self, place: u64) -> bool {
@@ -225,6 +229,9 @@ mod tests {
         let backlog = traffic.since(traffic.place(&id).unwrap());
         assert_eq!((backlog.events.len(), backlog.gone), (2, 0));
         assert_eq!(traffic.since(backlog.events[0].number).events.len(), 1);
+        for unknown in ["other-1", &traffic.id(99), &traffic.run, "x", "-", ""] {
+            assert_eq!(traffic.place(unknown), None, "{unknown}");
+        }
         assert_eq!((traffic.since(backlog.last).events.len(), traffic.has_news(backlog.last)), (0, false));
     }
 

@@ -19,6 +19,8 @@ const FRESH: Duration = Duration::from_millis(150);
 const PIECE: usize = 64 << 10;
 /// Bytes of pieces that are kept for those who come a little later.
 const KEPT: usize = 1 << 20;
+/// After so many happenings made into text, the relay's thread is let in if it waits for this processor.
+const TURN: usize = 16;
 
 /// What all watchers share.
 #[derive(Debug, Default)]
@@ -105,11 +107,14 @@ fn make(admin: &State, place: u64, border: Option<u64>) -> Piece {
     if backlog.gone > 0 {
         teller.missed(place + backlog.gone, backlog.gone);
     }
-    for numbered in &backlog.events {
+    for (i, numbered) in backlog.events.iter().enumerate() {
         teller.tell(numbered);
         if teller.text.len() >= PIECE {
             piece.last = numbered.number;
             break;
+        }
+        if i % TURN == TURN - 1 {
+            std::thread::yield_now();
         }
     }
     piece.text = teller.text.into();

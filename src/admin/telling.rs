@@ -9,7 +9,7 @@ use super::status::endpoint_named;
 use crate::clock;
 use crate::traffic::{Happening, Numbered};
 use crate::wire::event::{EndpointChanged, Event, Missed, RequestEnded};
-use crate::wire::lean::Lean;
+use crate::wire::lean::{Lean, stripped};
 use crate::wire::record::record_time;
 
 /// With more happenings than this at once, only the newest of each request is told: it tells all that those before it
@@ -48,7 +48,11 @@ impl<'a> Teller<'a> {
         if request(&numbered.happening).is_some_and(outdated) {
             return;
         }
-        if let Some(event) = self.event(&numbered.happening) {
+        if let Happening::Ended { key, line } = &numbered.happening
+            && let Some(parts) = stripped(line.line())
+        {
+            ended(&mut self.text, &self.admin.parts.traffic.id(numbered.number), *key, parts);
+        } else if let Some(event) = self.event(&numbered.happening) {
             self.write(numbered.number, &event);
         }
     }
@@ -111,6 +115,14 @@ fn write(text: &mut Vec<u8>, scratch: &mut Vec<u8>, id: Option<&str>, event: &Ev
     }
 }
 
+/// The same of an [`Event::RequestEnded`], by far the most that is told, from the parts of its record.
+fn ended(text: &mut Vec<u8>, id: &str, key: u64, record: [&[u8]; 5]) {
+    let head = format!("id: {id}\nevent: request_ended\ndata: {{\"key\":{key},\"record\":");
+    text.extend_from_slice(head.as_bytes());
+    record.into_iter().for_each(|part| text.extend_from_slice(part));
+    text.extend_from_slice(b"}\n\n");
+}
+
 /// Its name and its content.
 fn member(object: &[u8]) -> Option<(&[u8], &[u8])> {
     let inner = object.strip_prefix(b"{\"")?.strip_suffix(b"}")?;
@@ -121,12 +133,24 @@ fn member(object: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::record::RequestRecord;
 
     #[test]
     fn an_event_is_three_lines() {
         let event = Event::Missed(Missed { events: Some(3) });
         assert_eq!(written(Some("r-1"), &event), b"id: r-1\nevent: missed\ndata: {\"events\":3}\n\n");
         assert_eq!(written(None, &event), b"event: missed\ndata: {\"events\":3}\n\n");
+    }
+
+    #[test]
+    fn an_end_is_told_alike_whichever_way_it_is_written() {
+        let record = RequestRecord { id: "a".into(), error: Some("x".into()), ..RequestRecord::default() };
+        let mut line = serde_json::to_vec(&record).unwrap();
+        line.push(b'\n');
+        let mut text = Vec::new();
+        ended(&mut text, "r-1", 7, stripped(&line).unwrap());
+        let event = Event::RequestEnded(Box::new(RequestEnded { key: 7, record }));
+        assert_eq!(String::from_utf8(text), String::from_utf8(written(Some("r-1"), &event)));
     }
 
     #[test]

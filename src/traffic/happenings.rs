@@ -65,9 +65,8 @@ pub struct Backlog {
     pub gone: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Ring {
-    run: String,
     held: VecDeque<Happening>,
     bytes: usize,
     /// The number of the newest one; 0 before the first.
@@ -77,15 +76,6 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    pub(super) fn new(run: String) -> Self {
-        Self { run, held: VecDeque::new(), bytes: 0, last: 0, asked: 0 }
-    }
-
-    /// `{run}-{number}`: unlike any of another run of the program.
-    pub(super) fn id(&self, number: u64) -> String {
-        format!("{}-{number}", self.run)
-    }
-
     /// The place behind all that happened; what comes is held from now on.
     pub(super) fn newest(&mut self) -> u64 {
         self.asked = self.last;
@@ -126,12 +116,6 @@ impl Ring {
     fn oldest(&self) -> u64 {
         self.last - self.held.len() as u64
     }
-
-    /// The place of whoever was told this id last. `None`: it is of another run of the program.
-    pub(super) fn place(&self, id: &str) -> Option<u64> {
-        let number = id.strip_prefix(self.run.as_str()).and_then(|rest| rest.strip_prefix('-')?.parse::<u64>().ok());
-        number.filter(|number| *number <= self.last)
-    }
 }
 
 #[cfg(test)]
@@ -150,22 +134,18 @@ mod tests {
 
     #[test]
     fn what_is_no_longer_held_is_said() {
-        let mut ring = Ring::new("r".into());
+        let mut ring = Ring::default();
         (0..HAPPENINGS + 10).for_each(|_| _ = ring.push(Happening::Config));
         let backlog = since(&mut ring, 3);
         assert_eq!((backlog.gone, backlog.events[0].number), (7, 11));
         assert_eq!(since(&mut ring, 10).gone, 0);
         let end = ring.newest();
         assert_eq!((since(&mut ring, end).events.len(), since(&mut ring, end).last), (0, end));
-        assert_eq!(ring.place(&ring.id(11)), Some(11));
-        for unknown in ["other-5", "r-99999999", "r", "r-x", ""] {
-            assert_eq!(ring.place(unknown), None, "{unknown}");
-        }
     }
 
     #[test]
     fn much_is_handed_out_in_parts_and_nothing_between_them_is_left_out() {
-        let mut ring = Ring::new("r".into());
+        let mut ring = Ring::default();
         (0..2 * HANDED + 3).for_each(|_| _ = ring.push(Happening::Config));
         let (mut at, mut numbers) = (0, Vec::new());
         loop {
@@ -182,7 +162,7 @@ mod tests {
 
     #[test]
     fn large_lines_push_older_ones_out() {
-        let mut ring = Ring::new("r".into());
+        let mut ring = Ring::default();
         (0..5).for_each(|_| _ = ring.push(line(BYTES / 3)));
         assert_eq!(since(&mut ring, 0).events.len(), 3);
         ring.push(line(2 * BYTES));
@@ -191,7 +171,7 @@ mod tests {
 
     #[test]
     fn nothing_is_held_for_nobody_and_who_comes_is_told_what_is_gone() {
-        let mut ring = Ring::new("r".into());
+        let mut ring = Ring::default();
         (0..=UNASKED).for_each(|_| _ = ring.push(Happening::Config));
         assert!(ring.held.is_empty());
         let backlog = since(&mut ring, 3);
