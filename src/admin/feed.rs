@@ -20,7 +20,7 @@ const PIECE: usize = 64 << 10;
 /// Bytes of pieces that are kept for those who come a little later.
 const KEPT: usize = 1 << 20;
 /// After so many happenings made into text, the relay's thread is let in if it waits for this processor.
-const TURN: usize = 16;
+const TURN: usize = 32;
 
 /// What all watchers share.
 #[derive(Debug, Default)]

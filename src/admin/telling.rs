@@ -119,7 +119,9 @@ fn write(text: &mut Vec<u8>, scratch: &mut Vec<u8>, id: Option<&str>, event: &Ev
 fn ended(text: &mut Vec<u8>, id: &str, key: u64, record: [&[u8]; 5]) {
     let head = format!("id: {id}\nevent: request_ended\ndata: {{\"key\":{key},\"record\":");
     text.extend_from_slice(head.as_bytes());
-    record.into_iter().for_each(|part| text.extend_from_slice(part));
+    for part in record {
+        text.extend_from_slice(part);
+    }
     text.extend_from_slice(b"}\n\n");
 }
 
