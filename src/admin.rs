@@ -9,7 +9,8 @@
 //! guard   Host, Origin, token                      login   sessions
 //! routes  the table of all routes                  openapi its description
 //! status  views of the program and the endpoints   endpoints, candidate   changes and tests
-//! events  who watches: feed -> telling             logs, stats            what happened, read back
+//! events  who watches what happens                 logs, stats            what happened, read back
+//! feed    pieces of it, shared by all of them      telling one happening as text
 //! metrics figures for Prometheus                   settings, assets
 //! ```
 

@@ -119,13 +119,16 @@ impl Watcher {
         }
     }
 
-    /// Tells everything behind the place; whether that was much.
+    /// Tells everything behind the place but what happens meanwhile, which gathers; whether that was much.
     async fn catch_up(&self, place: &mut u64) -> Result<bool, Over> {
+        let (admin, feed) = (&self.seat.0, &self.seat.0.feed);
         let mut was_much = false;
-        while let Some(piece) = self.seat.0.feed.next(&self.seat.0, *place) {
+        let mut next = feed.next(admin, *place);
+        while let Some(piece) = next {
             was_much |= piece.is_much;
             *place = piece.last;
             self.send(piece.text).await?;
+            next = if piece.is_cut { feed.next(admin, *place) } else { feed.made(*place) };
         }
         Ok(was_much)
     }

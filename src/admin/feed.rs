@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -30,7 +30,7 @@ pub struct Feed {
     status: Mutex<Option<(Instant, Bytes)>>,
 }
 
-/// All that is told of what happened between two places ([`Traffic::end`](crate::traffic::Traffic::newest)).
+/// All that is told of what happened between two places ([`Traffic::newest`](crate::traffic::Traffic::newest)).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Piece {
     after: u64,
@@ -38,6 +38,8 @@ pub struct Piece {
     pub text: Bytes,
     /// It stands for so much that more should gather before the next one.
     pub is_much: bool,
+    /// There was more behind it when it was made.
+    pub is_cut: bool,
 }
 
 impl Feed {
@@ -46,13 +48,22 @@ impl Feed {
         if !admin.parts.traffic.has_news(place) {
             return None;
         }
-        let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pieces = self.pieces();
         if let Some(piece) = pieces.at(place) {
             return Some(piece.clone());
         }
         let piece = make(admin, place, pieces.border(place));
         pieces.keep(&piece);
         Some(piece)
+    }
+
+    /// The same, when it was made for somebody else before.
+    pub fn made(&self, place: u64) -> Option<Piece> {
+        self.pieces().at(place).cloned()
+    }
+
+    fn pieces(&self) -> MutexGuard<'_, Pieces> {
+        self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Without an id: only the newest counts.
@@ -103,14 +114,15 @@ fn make(admin: &State, place: u64, border: Option<u64>) -> Piece {
         backlog.last = backlog.last.min(border);
     }
     let mut teller = Teller::new(admin, &backlog.events);
-    let mut piece = Piece { after: place, last: backlog.last, is_much: teller.is_much(), ..Piece::default() };
+    let (is_much, is_cut) = (teller.is_much(), backlog.is_cut);
+    let mut piece = Piece { after: place, last: backlog.last, text: Bytes::new(), is_much, is_cut };
     if backlog.gone > 0 {
         teller.missed(place + backlog.gone, backlog.gone);
     }
     for (i, numbered) in backlog.events.iter().enumerate() {
         teller.tell(numbered);
         if teller.text.len() >= PIECE {
-            piece.last = numbered.number;
+            (piece.last, piece.is_cut) = (numbered.number, true);
             break;
         }
         if i % TURN == TURN - 1 {
@@ -161,7 +173,7 @@ mod tests {
     use super::*;
 
     fn piece(after: u64, last: u64, bytes: usize) -> Piece {
-        Piece { after, last, text: vec![b'x'; bytes].into(), is_much: false }
+        Piece { after, last, text: vec![b'x'; bytes].into(), ..Piece::default() }
     }
 
     #[test]

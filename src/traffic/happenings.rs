@@ -61,6 +61,8 @@ pub struct Backlog {
     pub events: Vec<Numbered>,
     /// The place behind them.
     pub last: u64,
+    /// There was more behind them.
+    pub is_cut: bool,
     /// How many before them are no longer held.
     pub gone: u64,
 }
@@ -109,6 +111,7 @@ impl Ring {
         let numbered = |(number, happening): (u64, &Happening)| Numbered { number, happening: happening.clone() };
         backlog.events.extend((oldest + 1..).zip(&self.held).skip(skip).take(HANDED).map(numbered));
         backlog.last = backlog.events.last().map_or(self.last, |event| event.number);
+        backlog.is_cut = backlog.last < self.last;
         backlog.gone = oldest.saturating_sub(place);
     }
 
@@ -151,11 +154,11 @@ mod tests {
         loop {
             let backlog = since(&mut ring, at);
             assert!(backlog.events.len() <= HANDED);
-            if backlog.events.is_empty() {
-                break;
-            }
             at = backlog.last;
             numbers.extend(backlog.events.iter().map(|event| event.number));
+            if !backlog.is_cut {
+                break;
+            }
         }
         assert!(numbers.into_iter().eq(1..=2 * HANDED as u64 + 3));
     }
