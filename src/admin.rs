@@ -9,7 +9,8 @@
 //! guard   Host, Origin, token                      login   sessions
 //! routes  the table of all routes                  openapi its description
 //! status  views of the program and the endpoints   endpoints, candidate   changes and tests
-//! events  what happens, pushed                     logs, stats            what happened, read back
+//! events  who watches what happens                 logs, stats            what happened, read back
+//! feed    pieces of it, shared by all of them      telling one happening as text
 //! metrics figures for Prometheus                   settings, assets
 //! ```
 
@@ -19,6 +20,7 @@ pub mod calendar;
 pub mod candidate;
 pub mod endpoints;
 pub mod events;
+pub mod feed;
 pub mod guard;
 pub mod input;
 pub mod listen;
@@ -32,6 +34,7 @@ pub mod settings;
 pub mod state;
 pub mod stats;
 pub mod status;
+pub mod telling;
 pub mod when;
 
 use std::io;

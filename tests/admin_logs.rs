@@ -100,6 +100,31 @@ async fn pages_follow_one_another_without_a_gap() {
     assert!(scene.all().ends_with(&seen));
 }
 
+/// Memory has it a moment before the file does, and has only the beginnings of its bodies.
+#[tokio::test]
+async fn a_request_that_is_opened_the_moment_it_is_known_is_whole() {
+    let alpha = healthy("alpha").await;
+    let proxy = Config::in_order([&alpha]).admin().set("logging.log_request_body", "full").start().await;
+    let admin = proxy.admin().await;
+    let long = "x".repeat(100_000);
+    for _ in 0..10 {
+        let answer = proxy.send(&Request::messages(&json!({"system": long}))).await;
+        let path = format!("/api/logs/{}", answer.request_id());
+        let record = loop {
+            let record = admin.get(&path).await;
+            if record.status() == 200 {
+                break record.json();
+            }
+        };
+        assert_eq!(
+            record["request"]["truncated"],
+            false,
+            "{} of its bytes",
+            record["request"]["body"].as_str().unwrap().len()
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_record_is_whole_by_its_id_and_as_short_as_asked_in_pages() {
     let long = "long ".repeat(1000);

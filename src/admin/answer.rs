@@ -1,7 +1,7 @@
 //! Answers: JSON, or a refusal in the one form that all of them have.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
@@ -124,7 +124,11 @@ impl http_body::Body for Pieces {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        self.0.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+        let piece = ready!(self.0.poll_recv(context));
+        // Writing it takes a while, and it is one of many when many watch: if the relay's thread waits for this processor,
+        // it goes first.
+        std::thread::yield_now();
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
 }
 

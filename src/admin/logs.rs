@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::answer::{BrokenOff, Outcome, Pieces, Refusal, Told, Whole, typed};
 use super::input::{Asked, Named};
@@ -36,6 +36,10 @@ const MOST_STREAMED: usize = 100_000;
 const WAITING: usize = 16;
 /// A stream of hits takes no longer, however slowly somebody reads.
 const STREAM_WITHIN: Duration = Duration::from_mins(5);
+
+/// Whoever opens a request that has just ended waits so long for all of its bodies; then for what memory has of them.
+const WHOLE_WITHIN: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// What `GET /api/logs` can be asked; all that is given must hold.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -93,12 +97,19 @@ pub async fn page(
 
 /// `GET /api/logs/{id}`
 pub async fn one(State(admin): State<Shared>, Named(id): Named) -> Outcome<Told<RequestRecord>> {
-    let log = admin.parts.log.clone();
-    let record = tokio::task::spawn_blocking(move || log.get(&id)).await.map_err(|_| crashed())?;
-    record.map_err(|error| unreadable(&error))?.map(Told).ok_or_else(|| {
-        Refusal::not_found("there is no record of that id")
-            .hint("it may be older than logging.retention, or logging.log_request_types leaves it out")
-    })
+    let until = clock::now() + WHOLE_WITHIN;
+    loop {
+        let (log, id) = (admin.parts.log.clone(), id.clone());
+        let found = tokio::task::spawn_blocking(move || log.get(&id)).await.map_err(|_| crashed())?;
+        match found.map_err(|error| unreadable(&error))? {
+            Some(found) if found.more_to_come && clock::now() < until => sleep(LOOK_AGAIN).await,
+            Some(found) => return Ok(Told(found.record)),
+            None => {
+                return Err(Refusal::not_found("there is no record of that id")
+                    .hint("it may be older than logging.retention, or logging.log_request_types leaves it out"));
+            }
+        }
+    }
 }
 
 /// Searches until everything is found, nobody reads any more, or the reader took too long. What is not whole breaks off.

@@ -8,14 +8,22 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::LogHandle;
-use super::lean::millis;
 use super::position::{Cursor, Position};
 use super::search::cut;
 use super::store::{LogStore, Query};
 use super::sums::Sums;
+use crate::wire::lean::millis;
 use crate::wire::logs::LogPage;
 use crate::wire::record::RequestRecord;
 use crate::wire::stats::StatsView;
+
+/// One record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    pub record: RequestRecord,
+    /// Memory has the beginnings of its bodies, and a file is about to have all of it.
+    pub more_to_come: bool,
+}
 
 impl LogHandle {
     /// Reads the directory that is in force.
@@ -58,11 +66,17 @@ impl LogHandle {
     ///
     /// # Errors
     /// As [`LogStore::get`].
-    pub fn get(&self, id: &str) -> io::Result<Option<RequestRecord>> {
-        let filed = self.store().get(id);
-        match self.recent().get(id) {
+    pub fn get(&self, id: &str) -> io::Result<Option<Found>> {
+        // Memory first: what is filed while we look is then looked for once more rather than taken for short.
+        let recent = self.recent().line(id);
+        let settled = recent.as_ref().is_none_or(|line| line.is_settled());
+        let whole = |record| Found { record, more_to_come: false };
+        let filed = self.store().get(id).map(|filed| filed.map(whole));
+        match recent.and_then(|line| line.record()) {
             // What memory has is shown even where no file can be read.
-            Some(recent) => Ok(filed.ok().flatten().or_else(|| Some((*recent).clone()))),
+            Some(recent) => {
+                Ok(filed.ok().flatten().or_else(|| Some(Found { record: (*recent).clone(), more_to_come: !settled })))
+            }
             None => filed,
         }
     }
@@ -266,7 +280,7 @@ mod tests {
             }
             assert_eq!(all.join(" "), "d f2 c b f1 a", "{limit} at a time");
         }
-        assert_eq!(log.get("a").unwrap().unwrap().ending, Ending::Complete);
+        assert_eq!(log.get("a").unwrap().unwrap().record.ending, Ending::Complete);
         assert!(log.get("none").unwrap().is_none());
         // These requests are of another day than the one on which they are logged here.
         let file = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());

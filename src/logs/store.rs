@@ -12,12 +12,12 @@ use memchr::memmem::Finder;
 
 use super::index::{Facts, Known};
 use super::indexing::{Indexing, Lookup};
-use super::lean::Lean;
 use super::position::{Cursor, Position};
 use super::search::{Found, Search, days};
 use super::source::{Backwards, Forwards, Source, lines, read_at, sources};
 use super::sums::Sums;
 use crate::wire::filter::Filter;
+use crate::wire::lean::Lean;
 use crate::wire::logs::{Detail, LogPage};
 use crate::wire::record::RequestRecord;
 use crate::wire::stats::StatsView;
