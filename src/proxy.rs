@@ -17,6 +17,7 @@ pub mod relay;
 #[cfg(test)]
 mod scripted;
 pub mod trip;
+mod trust;
 pub mod upstream;
 
 use std::collections::HashMap;
