@@ -201,10 +201,10 @@ pub fn is_secret_header(name: &str) -> bool {
             }
             b'z' => is("authorization", 7),
             b'c' => is("secret", 2),
-            b'w' => is("passw", 4) || around().1 == b"jwt",
+            b'w' => is("passw", 4) || is("jwt", 1) && around().1 == b"jwt",
             b'd' => is("credential", 3),
             b'b' => is("bearer", 0) && around().1 == b"bearer",
-            b'u' => match around() {
+            b'u' if is("auth", 1) || is("signature", 6) => match around() {
                 (_, b"auth", behind) => behind.is_empty(),
                 (_, b"signature", behind) => !describes_signature(behind),
                 _ => false,
