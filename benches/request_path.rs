@@ -113,7 +113,9 @@ fn header_rules(c: &mut Criterion) {
     let client = client_headers();
     let auth = Auth::ApiKey(Secret::new("sk-a-key-of-some-length"));
     c.bench_function("headers/outbound", |bencher| bencher.iter(|| headers::outbound(black_box(&client), &auth, None)));
-    c.bench_function("headers/inbound", |bencher| bencher.iter(|| headers::inbound(black_box(&client), true)));
+    c.bench_function("headers/inbound", |bencher| {
+        bencher.iter_batched(|| client.clone(), headers::inbound, BatchSize::SmallInput);
+    });
     c.bench_function("headers/detach", |bencher| {
         bencher.iter_batched_ref(|| client.clone(), headers::detach, BatchSize::SmallInput);
     });

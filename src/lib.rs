@@ -19,7 +19,7 @@
 //!  4   intake::head, fill -> Inbound             the whole body, capped, so that it can be sent again
 //!  5   forward::forward(&Inbound, &mut Trip)     one endpoint after another
 //!  6     Live::choose(tried) -> Lease            the endpoint on loan; Pool, choice::pick
-//!  7     attempt::open -> Opened                 connect, send, head, decode, judge, until it is worth committing to
+//!  7     attempt::open, opening::open -> Opened  connect, send, head | decode, judge, until it is worth committing to
 //!  8     on a Fault: Trip::note, Lease::report; failover::may_move_on -> 6, or failover::conclude -> reply
 //!  9   relay::respond(Opened, Lease, Trip)       the commit point: the head goes down now
 //! 10   RelayBody::poll_frame                     chunk -> StreamJudge::feed -> whole, good events go down

@@ -1,6 +1,7 @@
 //! The front door of the proxy port: every request comes in here and leaves with exactly one answer.
 
 pub mod attempt;
+pub mod client_stream;
 pub mod connect;
 pub mod decode;
 pub mod exchange;
@@ -11,6 +12,7 @@ pub mod intake;
 pub mod joining;
 pub mod judge;
 pub mod listen;
+pub mod opening;
 pub mod pieces;
 pub mod probe;
 pub mod relay;
@@ -21,6 +23,7 @@ mod trust;
 pub mod upstream;
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -30,7 +33,7 @@ use hyper::body::Incoming;
 
 use self::exchange::Exchange;
 use self::forward::Forwarded;
-use self::intake::{ApiPath, Inbound};
+use self::intake::{ApiPath, Inbound, NotRead};
 use self::relay::{Ground, RelayBody};
 use self::trip::{Arrival, Ledgers, Trip};
 use self::upstream::Upstream;
@@ -176,14 +179,19 @@ impl Proxy {
         body: Incoming,
         mut trip: Box<Trip>,
     ) -> Response<RelayBody> {
-        match intake::fill(&mut inbound, body, running.config.server.max_body).await {
+        let deadline = trip.started() + forward::budget(running.config.timeouts.commit, &inbound);
+        match intake::fill(&mut inbound, body, running.config.server.max_body, deadline).await {
             Ok(()) => {
                 trip.note_body(&inbound);
                 self.serve(running, *inbound, trip).await
             }
-            Err(problem) => {
+            Err(NotRead::Refused(problem)) => {
                 let answer = problem.answer(trip.id());
                 relay::respond_failed(answer, problem.message, trip, Ending::Failed)
+            }
+            Err(NotRead::ClientGone) => {
+                trip.end(Ending::ClientGone);
+                relay::respond_plain(Problem::bad_request("The request's body broke off.").answer(""))
             }
         }
     }
@@ -266,7 +274,8 @@ fn is_same_way(a: &EndpointSpec, b: &EndpointSpec) -> bool {
 
 /// Ids for requests whose upstream names none: unlike any of another run, in order within this one.
 struct RequestIds {
-    run: u64,
+    /// `req_` and what tells this run from others.
+    run: String,
     count: AtomicU64,
 }
 
@@ -274,10 +283,13 @@ impl RequestIds {
     fn new() -> Self {
         let since = clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let run = u64::try_from(since.as_micros()).unwrap_or_default() ^ (u64::from(std::process::id()) << 44);
-        Self { run, count: AtomicU64::new(1) }
+        Self { run: format!("req_{:013x}", run & 0x000f_ffff_ffff_ffff), count: AtomicU64::new(1) }
     }
 
     fn next(&self) -> String {
-        format!("req_{:013x}{:06x}", self.run & 0x000f_ffff_ffff_ffff, self.count.fetch_add(1, Ordering::Relaxed))
+        let mut id = String::with_capacity(self.run.len() + 6);
+        id.push_str(&self.run);
+        let _ = write!(id, "{:06x}", self.count.fetch_add(1, Ordering::Relaxed));
+        id
     }
 }

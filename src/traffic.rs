@@ -158,13 +158,21 @@ impl Traffic {
 mod tests {
     use std::time::Duration;
 
+    use http::Method;
+
     use super::*;
     use crate::domain::secret::Secret;
     use crate::wire::status::Phase;
 
     fn begun(path: &str) -> Begun {
         let (at, wall) = (clock::now(), clock::wall());
-        Begun { at, wall, method: "POST".into(), path: path.into(), presented: vec![Secret::new("hunter2hunter2")] }
+        Begun {
+            at,
+            wall,
+            method: Method::POST,
+            target: path.parse().unwrap(),
+            presented: vec![Secret::new("hunter2hunter2")],
+        }
     }
 
     #[test]

@@ -76,7 +76,25 @@ async fn a_broken_event_goes_down_where_the_operator_says_so() {
         let proxy = Config::in_order([&alpha]).set("validation.disconnect_on_invalid", "false").start().await;
         let answer = proxy.send(&Request::stream()).await;
         assert_eq!((answer.text(), answer.end), (&*events.concat(), End::Clean));
+        let record = proxy.record(&answer).await;
+        assert_eq!(record["ending"], "cut", "a log of failures only has it too: {record}");
     }
+}
+
+#[tokio::test]
+async fn a_stream_without_a_stop_reason_ends_as_it_did_where_the_operator_says_so() {
+    let events = &bodies::events(&["Hello", " there"])[..5];
+    let alpha = answering("alpha", Reply::stream(events.to_vec())).await;
+    let proxy = Config::in_order([&alpha]).set("validation.disconnect_on_invalid", "false").start().await;
+    let answer = proxy.send(&Request::stream()).await;
+    assert_eq!((answer.text(), answer.end), (&*events.concat(), End::Clean));
+    let record = proxy.record(&answer).await;
+    assert_eq!((&record["ending"], record["error"].is_string()), (&"cut".into(), true), "{record}");
+
+    let torn = Reply::stream(events.to_vec()).cut_after(4, Part::Pause(ms(50))).part(Part::Close);
+    let alpha = answering("alpha", torn).await;
+    let proxy = Config::in_order([&alpha]).set("validation.disconnect_on_invalid", "false").start().await;
+    assert_eq!(proxy.send(&Request::stream()).await.end, End::Cut, "what did not end is not given an end");
 }
 
 #[tokio::test]
@@ -129,6 +147,26 @@ async fn a_client_that_leaves_takes_the_attempt_with_it() {
         assert!(alpha.closed()[0].at - left < Duration::from_secs(1));
         let record = proxy.record_where("the record", |record| record["ending"] == "client_gone").await;
         assert_eq!(tried(&record), ["alpha"]);
+        assert_eq!(beta.hits(), 0, "nobody waits for another endpoint");
+    }
+}
+
+/// Old clients send an empty line behind a body, others the next request ahead.
+#[tokio::test]
+async fn a_client_that_sent_more_than_its_request_is_missed_all_the_same() {
+    for (more, content) in [("\r\n", 0), ("GET /v1/models HTTP/1.1\r\n", 0), ("\r\n", 4)] {
+        let reply = Reply::stream(bodies::events(&["Hello", " there"])).cut_after(content, Part::Hang);
+        let (alpha, beta) = (answering("alpha", reply).await, healthy("beta").await);
+        let proxy = Proxy::over([&alpha, &beta]).await;
+        let mut connection = proxy.client().connect().await;
+        connection.send(&Request::stream()).await;
+        connection.write(more).await;
+        eventually("the request arrives", || alpha.hits() == 1).await;
+        drop(connection);
+        let left = claude_proxy::clock::now();
+        eventually("the attempt is cancelled", || alpha.closed().iter().any(|closed| closed.mid_reply)).await;
+        assert!(left.elapsed() < Duration::from_secs(1));
+        proxy.record_where("the record", |record| record["ending"] == "client_gone").await;
         assert_eq!(beta.hits(), 0, "nobody waits for another endpoint");
     }
 }

@@ -85,6 +85,7 @@ async fn identity_is_no_coding() {
     let alpha = answering("alpha", Reply::message("Hello there").header("content-encoding", "identity")).await;
     let answer = Proxy::over([&alpha]).await.send(&Request::message()).await;
     assert_right(&answer, false, "alpha");
+    assert_eq!(answer.header("content-encoding"), None);
 }
 
 #[tokio::test]

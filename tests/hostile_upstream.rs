@@ -73,6 +73,11 @@ async fn lengths_and_codings() {
         ("xchunked", "beta", answer("Transfer-Encoding: xchunked", &chunks)),
         ("gzip, chunked", "beta", answer("Transfer-Encoding: gzip, chunked", &chunks)),
         ("identity", "alpha", answer("Transfer-Encoding: identity", &body)),
+        (
+            "identity of a length, kept open",
+            "alpha",
+            answer(&format!("Transfer-Encoding: identity\r\nContent-Length: {n}"), &body),
+        ),
         ("old chunked", "beta", answer("Transfer-Encoding: chunked", &chunks).replace("HTTP/1.1", "HTTP/1.0")),
     ])
     .await;

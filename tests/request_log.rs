@@ -202,6 +202,33 @@ async fn a_client_that_leaves_is_recorded() {
     assert_eq!((&record["status"], &record["endpoint"]), (&json!(499), &json!("alpha")));
 }
 
+#[tokio::test]
+async fn a_client_that_leaves_in_the_middle_of_its_request_is_no_failure() {
+    let alpha = healthy("alpha").await;
+    let proxy = Proxy::over([&alpha]).await;
+    for half in ["Content-Length: 20000\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n5\r\nab"] {
+        let mut connection = proxy.client().connect().await;
+        connection.write(format!("POST /v1/messages HTTP/1.1\r\nHost: localhost\r\n{half}")).await;
+        drop(connection);
+    }
+    eventually("the records", || proxy.records().len() == 2).await;
+    for record in proxy.records() {
+        assert_eq!((&record["ending"], &record["status"]), (&json!("client_gone"), &json!(499)), "{record}");
+    }
+    assert_eq!(alpha.hits(), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_in_the_middle_of_a_large_answer_does_not_count_as_served() {
+    let large = "x".repeat(20 << 20);
+    let alpha = answering("alpha", Reply::message(&large)).await;
+    let proxy = Proxy::over([&alpha]).await;
+    let answer = proxy.client().open(&Request::message()).await;
+    assert_eq!(answer.status(), 200);
+    drop(answer);
+    proxy.record_where("its record", |record| record["ending"] == "client_gone").await;
+}
+
 /// Its request and the end of its connection come in one read.
 #[tokio::test]
 async fn a_client_that_asks_and_leaves_at_once_has_its_record() {

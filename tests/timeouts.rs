@@ -111,3 +111,17 @@ async fn each_attempt_has_clocks_of_its_own() {
     assert_right(&answer, false, "beta");
     assert!(answer.took > ms(750), "{:?}", answer.took);
 }
+
+#[tokio::test]
+async fn a_client_that_stops_sending_is_told_within_the_time_for_the_whole_request() {
+    let alpha = healthy("alpha").await;
+    let proxy = Config::in_order([&alpha]).set("timeouts.commit", "700ms").start().await;
+    let request = Request::message();
+    let mut connection = proxy.client().connect().await;
+    connection.write(request.head("localhost")).await;
+    connection.write(&request.body[..3]).await;
+    let answer = connection.answer(claude_proxy::clock::now(), false).await.finish().await;
+    assert_eq!((answer.status(), answer.error_type().as_str()), (408, "timeout_error"));
+    assert!(answer.took < Duration::from_secs(5), "{:?}", answer.took);
+    assert_eq!(alpha.hits(), 0);
+}

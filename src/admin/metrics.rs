@@ -4,6 +4,7 @@
 //! so right now (states, requests under way) is looked up when somebody asks.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use axum::extract::State;
 use axum::response::Response;
@@ -19,7 +20,7 @@ use prometheus_client::registry::Registry;
 use super::answer::{Outcome, Refusal, typed};
 use super::state::Shared;
 use super::status::{states, status_view};
-use crate::wire::record::{Ending, RequestRecord};
+use crate::wire::record::{AttemptRecord, Ending, RequestRecord};
 use crate::wire::status::StatusView;
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -51,10 +52,38 @@ struct ByKind {
     kind: &'static str,
 }
 
+/// What one endpoint's requests are counted with, each found by a word of ours.
+#[derive(Default)]
+struct Meters {
+    requests: Vec<(&'static str, Counter)>,
+    answered: Vec<(&'static str, Counter)>,
+    tokens: Vec<(&'static str, Counter)>,
+    first_byte: Vec<(&'static str, Histogram)>,
+    duration: Vec<(&'static str, Histogram)>,
+}
+
+fn meters_of<'m>(known: &'m mut Vec<(String, Meters)>, endpoint: &str) -> &'m mut Meters {
+    let at = known.iter().position(|(name, _)| name == endpoint).unwrap_or_else(|| {
+        known.push((endpoint.to_owned(), Meters::default()));
+        known.len() - 1
+    });
+    &mut known[at].1
+}
+
+fn meter<'m, M>(known: &'m mut Vec<(&'static str, M)>, word: &'static str, make: impl FnOnce() -> M) -> &'m M {
+    let at = known.iter().position(|(other, _)| *other == word).unwrap_or_else(|| {
+        known.push((word, make()));
+        known.len() - 1
+    });
+    &known[at].1
+}
+
 type Histograms = Family<ByStream, Histogram, fn() -> Histogram>;
 
 /// Sums since the start. Labels are endpoints' names and words of ours, never anything that a client chose.
 pub struct Metrics {
+    /// What endpoints are counted with, so that a request looks none of it up by its labels.
+    meters: Mutex<Vec<(String, Meters)>>,
     registry: Registry,
     requests: Family<ByEnding, Counter>,
     attempts: Family<ByFault, Counter>,
@@ -73,6 +102,7 @@ impl fmt::Debug for Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
+            meters: Mutex::default(),
             registry: Registry::with_prefix("claude_proxy"),
             requests: Family::default(),
             attempts: Family::default(),
@@ -81,7 +111,7 @@ impl Default for Metrics {
             duration: Family::new_with_constructor(waits),
             failovers: Counter::default(),
         };
-        let Self { registry, requests, attempts, tokens, first_byte, duration, failovers } = &mut metrics;
+        let Self { meters: _, registry, requests, attempts, tokens, first_byte, duration, failovers } = &mut metrics;
         registry.register(
             "requests",
             "Finished requests, by the endpoint that answered last and by ending",
@@ -113,35 +143,48 @@ impl Metrics {
     /// Counts one finished request.
     pub fn observe(&self, record: &RequestRecord) {
         let endpoint = record.endpoint.as_deref().unwrap_or(NOBODY);
-        self.requests.get_or_create(&ByEnding { endpoint: endpoint.into(), ending: word(record.ending) }).inc();
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        self.count(endpoint, meters_of(&mut meters, endpoint), record);
         for attempt in &record.attempts {
-            let fault = attempt.fault.clone().unwrap_or_else(|| NOBODY.to_owned());
-            self.attempts.get_or_create(&ByFault { endpoint: attempt.endpoint.clone(), fault }).inc();
+            self.count_attempt(meters_of(&mut meters, &attempt.endpoint), attempt);
         }
         if record.failed_over() {
             self.failovers.inc();
         }
-        let stream = if record.stream { "true" } else { "false" };
-        let by = ByStream { endpoint: endpoint.into(), stream };
-        if let Some(first) = record.first_byte_ms {
-            self.first_byte.get_or_create(&by).observe(seconds(first));
-        }
-        self.duration.get_or_create(&by).observe(seconds(record.duration_ms));
-        self.count_tokens(endpoint, record);
     }
 
-    fn count_tokens(&self, endpoint: &str, record: &RequestRecord) {
-        let Some(usage) = record.usage else { return };
+    fn count(&self, endpoint: &str, meters: &mut Meters, record: &RequestRecord) {
+        let ending = word(record.ending);
+        let by = || ByEnding { endpoint: endpoint.into(), ending };
+        meter(&mut meters.requests, ending, || self.requests.get_or_create_owned(&by())).inc();
+        let stream = if record.stream { "true" } else { "false" };
+        let by = || ByStream { endpoint: endpoint.into(), stream };
+        if let Some(first) = record.first_byte_ms {
+            let first_byte = meter(&mut meters.first_byte, stream, || self.first_byte.get_or_create_owned(&by()));
+            first_byte.observe(seconds(first));
+        }
+        let duration = meter(&mut meters.duration, stream, || self.duration.get_or_create_owned(&by()));
+        duration.observe(seconds(record.duration_ms));
+        let usage = record.usage.unwrap_or_default();
         for (kind, count) in [
             ("input", usage.input),
             ("output", usage.output),
             ("cache_read", usage.cache_read),
             ("cache_creation", usage.cache_creation),
         ] {
-            if let Some(count) = count {
-                self.tokens.get_or_create(&ByKind { endpoint: endpoint.into(), kind }).inc_by(count);
-            }
+            let Some(count) = count else { continue };
+            let by = || ByKind { endpoint: endpoint.into(), kind };
+            meter(&mut meters.tokens, kind, || self.tokens.get_or_create_owned(&by())).inc_by(count);
         }
+    }
+
+    fn count_attempt(&self, meters: &mut Meters, attempt: &AttemptRecord) {
+        let by = |fault: &str| ByFault { endpoint: attempt.endpoint.clone(), fault: fault.to_owned() };
+        let Some(fault) = &attempt.fault else {
+            meter(&mut meters.answered, NOBODY, || self.attempts.get_or_create_owned(&by(NOBODY))).inc();
+            return;
+        };
+        self.attempts.get_or_create(&by(fault)).inc();
     }
 
     /// All of it, with what is so now.

@@ -125,20 +125,8 @@ impl BaseUrl {
         &self.authority
     }
 
-    /// This address with `path` (which starts with a slash or is empty) and the query behind it.
-    /// `None` when that is no valid URI.
-    pub fn join(&self, path: &str, query: Option<&str>) -> Option<Uri> {
-        let mut target = String::with_capacity(self.path.len() + path.len() + query.map_or(0, |q| q.len() + 1) + 1);
-        target.push_str(&self.path);
-        target.push_str(path);
-        if target.is_empty() {
-            target.push('/');
-        }
-        if let Some(query) = query {
-            target.push('?');
-            target.push_str(query);
-        }
-        let target = PathAndQuery::try_from(target).ok()?;
+    /// The whole address of a target on this server. `None` when that is no valid URI.
+    pub fn uri(&self, target: PathAndQuery) -> Option<Uri> {
         Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(target).build().ok()
     }
 }
@@ -155,9 +143,18 @@ pub fn normalise_path(path: &str) -> String {
 }
 
 impl EndpointSpec {
-    /// Where a client's request for `/v1{rest}?query` goes. `rest` is empty or starts with a slash.
-    pub fn target(&self, rest: &str, query: Option<&str>) -> Option<Uri> {
-        self.url.join(&format!("{}{rest}", self.path_prefix), query)
+    /// Where on the server a client's request for `/v1{rest}?query` goes. `rest` is empty or starts with a slash.
+    /// `None` when that is no valid target.
+    pub fn target(&self, rest: &str, query: Option<&str>) -> Option<PathAndQuery> {
+        let path = [self.url.path.as_str(), &self.path_prefix, rest];
+        let query = query.map_or(["", ""], |query| ["?", query]);
+        let mut target = String::with_capacity(path.iter().chain(&query).map(|part| part.len()).sum::<usize>() + 1);
+        target.extend(path);
+        if target.is_empty() {
+            target.push('/');
+        }
+        target.extend(query);
+        PathAndQuery::try_from(target).ok()
     }
 }
 
@@ -241,7 +238,10 @@ mod tests {
             proxy: None,
             ca_file: None,
         };
-        let target = |url, prefix, rest, query| spec(url, prefix).target(rest, query).unwrap().to_string();
+        let target = |url, prefix, rest, query| {
+            let spec = spec(url, prefix);
+            spec.url.uri(spec.target(rest, query).unwrap()).unwrap().to_string()
+        };
         assert_eq!(
             target("https://a.example", "/v1", "/messages", Some("beta=true")),
             "https://a.example/v1/messages?beta=true"

@@ -14,7 +14,7 @@ use super::capture::{Captured, TRUNCATED};
 use super::json::{Object, escape_more_controls};
 use crate::domain::redact::{REDACTED, Redactor, is_secret_header};
 use crate::domain::secret::Secret;
-use crate::wire::record::{AttemptRecord, Ending, RECORD_VERSION, RequestRecord};
+use crate::wire::record::{AttemptRecord, Ending, RECORD_VERSION, RequestRecord, Usage};
 
 /// How much a line shows of what may be long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +130,7 @@ impl Line<'_> {
         } = &self.entry.record;
         let start = lines.len();
         let mut line = Object::open(lines);
-        line.plain("v", RECORD_VERSION);
+        line.number("v", u64::from(RECORD_VERSION));
         line.string("id", id);
         line.string("time", time);
         line.string("method", method);
@@ -138,13 +138,13 @@ impl Line<'_> {
         line.optional("model", model.as_deref());
         line.plain("stream", stream);
         line.optional("session", session.as_deref());
-        line.plain("status", status);
+        line.number("status", u64::from(*status));
         line.plain("ending", ending);
         line.optional("endpoint", endpoint.as_deref());
-        line.plain("duration_ms", duration_ms);
-        line.plain("first_byte_ms", first_byte_ms);
+        line.number("duration_ms", *duration_ms);
+        line.number("first_byte_ms", *first_byte_ms);
         line.array("attempts", attempts, write_attempt);
-        line.plain("usage", usage);
+        write_usage(&mut line, *usage);
         let Entry { request_headers, request_body, response_headers, response_body, .. } = self.entry;
         // No endpoint is asked before all of the request is here.
         let upload_broke = *ending == Ending::ClientGone && attempts.is_empty();
@@ -192,7 +192,7 @@ impl Line<'_> {
         } else {
             object.optional("body", None);
         }
-        object.plain("size", body.size);
+        object.number("size", body.size);
         object.plain("truncated", truncated);
         object.close();
     }
@@ -220,15 +220,25 @@ impl Line<'_> {
     }
 }
 
+fn write_usage(line: &mut Object, usage: Option<Usage>) {
+    let Some(Usage { input, output, cache_read, cache_creation }) = usage else { return line.optional("usage", None) };
+    let mut object = line.object("usage");
+    object.number("input", input);
+    object.number("output", output);
+    object.number("cache_read", cache_read);
+    object.number("cache_creation", cache_creation);
+    object.close();
+}
+
 fn write_attempt(attempt: &AttemptRecord, object: &mut Object) {
     let AttemptRecord { endpoint, started_ms, sent_ms, duration_ms, status, fault, detail } = attempt;
     object.string("endpoint", endpoint);
-    object.plain("started_ms", started_ms);
+    object.number("started_ms", *started_ms);
     if let Some(sent_ms) = sent_ms {
-        object.plain("sent_ms", sent_ms);
+        object.number("sent_ms", *sent_ms);
     }
-    object.plain("duration_ms", duration_ms);
-    object.plain("status", status);
+    object.number("duration_ms", *duration_ms);
+    object.number("status", status.map(u64::from));
     object.optional("fault", fault.as_deref());
     if let Some(detail) = detail {
         object.string("detail", detail);

@@ -32,7 +32,16 @@ impl<'b> Object<'b> {
         }
     }
 
-    /// For what holds no text from outside: numbers, flags, words of our own.
+    /// A count, or `null`.
+    pub(super) fn number(&mut self, name: &str, value: impl Into<Option<u64>>) {
+        let buffer = self.member(name);
+        match value.into() {
+            Some(value) => decimal(buffer, value),
+            None => buffer.extend_from_slice(b"null"),
+        }
+    }
+
+    /// For what holds no text from outside: flags, words of our own.
     pub(super) fn plain(&mut self, name: &str, value: impl Serialize) {
         let buffer = self.member(name);
         let start = buffer.len();
@@ -67,6 +76,19 @@ impl<'b> Object<'b> {
         self.buffer.extend_from_slice(name.as_bytes());
         self.buffer.extend_from_slice(b"\":");
         self.buffer
+    }
+}
+
+fn decimal(buffer: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(value % 10).unwrap_or_default();
+        value /= 10;
+        if value == 0 {
+            return buffer.extend_from_slice(&digits[at..]);
+        }
     }
 }
 
@@ -149,10 +171,16 @@ mod tests {
         object.string("a", "1");
         object.optional("b", None);
         object.plain("c", 3);
+        object.number("n", 0);
+        object.number("m", u64::MAX);
+        object.number("o", None);
         object.object("d").close();
         object.array("e", &[1, 2], |item, object| object.plain("n", item));
         object.close();
-        assert_eq!(String::from_utf8(buffer).unwrap(), r#"{"a":"1","b":null,"c":3,"d":{},"e":[{"n":1},{"n":2}]}"#);
+        assert_eq!(
+            String::from_utf8(buffer).unwrap(),
+            r#"{"a":"1","b":null,"c":3,"n":0,"m":18446744073709551615,"o":null,"d":{},"e":[{"n":1},{"n":2}]}"#
+        );
     }
 
     proptest! {

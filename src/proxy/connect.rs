@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
@@ -35,7 +36,7 @@ impl Connector {
     /// # Errors
     /// A sentence: the root certificates cannot be read, or the address is no URI.
     pub fn new(spec: &EndpointSpec) -> Result<Self, String> {
-        let target = spec.url.join("", None).ok_or("its url cannot be used")?;
+        let target = spec.url.uri(PathAndQuery::from_static("/")).ok_or("its url cannot be used")?;
         let tls = tls_config(spec.ca_file.as_deref())?;
         let builder = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
         let dial = Dial::new(spec.proxy.as_ref(), &target, tls)?;

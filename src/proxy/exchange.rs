@@ -9,11 +9,15 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::{Buf, Bytes};
-use http::{Request, Response};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::clock;
+use crate::domain::endpoint::EndpointSpec;
 use crate::domain::fault::FaultKind;
+use crate::domain::headers;
+use crate::domain::secret::Secret;
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -29,7 +33,41 @@ pub trait Link: Send {
     fn is_reused(&self) -> bool;
 
     /// Sends the request and waits for the answer's head. Dropping the future closes the connection.
-    fn send(self: Box<Self>, request: Request<Upload>) -> BoxFuture<'static, Result<Response<BoxSource>, SendError>>;
+    fn send(self: Box<Self>, head: &Head<'_>, body: Upload) -> BoxFuture<'static, Sent>;
+}
+
+pub type Sent = Result<Response<BoxSource>, SendError>;
+
+/// A request's head on its way to an endpoint. Nothing of it is copied before a connection writes it in its own way.
+#[derive(Clone, Copy)]
+pub struct Head<'a> {
+    pub method: &'a Method,
+    pub target: &'a PathAndQuery,
+    pub spec: &'a EndpointSpec,
+    /// As the client sent them.
+    pub headers: &'a HeaderMap,
+    /// Our own token, which no endpoint may see.
+    pub own_token: Option<&'a Secret>,
+    /// Bytes of the body, where the request has one.
+    pub length: Option<u64>,
+}
+
+impl Head<'_> {
+    /// All that goes out but `Host` and `Content-Length`.
+    pub fn each_header(&self, put: impl FnMut(&HeaderName, &HeaderValue)) {
+        headers::each_outbound(self.headers, &self.spec.auth, self.own_token, put);
+    }
+
+    /// For a library to send. The address stands for `Host`. `None` when the address makes no URI.
+    pub fn to_request(&self, body: Upload) -> Option<Request<Upload>> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.spec.url.uri(self.target.clone())?;
+        *request.headers_mut() = headers::outbound(self.headers, &self.spec.auth, self.own_token);
+        let length = self.length.map(|length| (header::CONTENT_LENGTH, HeaderValue::from(length)));
+        request.headers_mut().extend(length);
+        Some(request)
+    }
 }
 
 /// An answer's body, still coded, in as few pieces as came in: everything that is ready comes in one piece.
@@ -60,6 +98,13 @@ pub struct SendError {
     pub unsent: bool,
     /// The connection died before any byte of an answer, as one that sat idle for too long does.
     pub died_silent: bool,
+}
+
+impl SendError {
+    /// Nothing was even tried.
+    pub fn before(detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), unsent: true, died_silent: false }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

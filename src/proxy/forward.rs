@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
-use super::attempt::{self, Call, Opened, Sent, shown};
+use super::attempt::{self, Call, Sent, shown};
 use super::intake::Inbound;
+use super::opening::Opened;
 use super::trip::Trip;
 use super::{Proxy, Running, connect};
 use crate::clock;
@@ -120,7 +121,8 @@ async fn attempt_within(
 
 /// The time for the whole request until bytes go down: ours, or a little less than the client's own, so that it hears
 /// from us before it gives up.
-fn budget(commit: Duration, inbound: &Inbound) -> Duration {
+/// How long after the request's head bytes are to go down: our own limit, or a little less than the client's patience.
+pub fn budget(commit: Duration, inbound: &Inbound) -> Duration {
     let named =
         inbound.headers.get("x-stainless-timeout").and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok());
     let client = named.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());

@@ -18,7 +18,6 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use http::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::unconstrained;
@@ -28,7 +27,7 @@ use self::body::{Body1, Taken};
 use self::head::{Head, Heads};
 use self::outgoing::Outgoing;
 use super::connect::Stream;
-use super::exchange::{BoxFuture, BoxSource, Link, SendError, Upload};
+use super::exchange::{self, BoxFuture, BoxSource, Link, SendError, Sent, Upload};
 
 /// A head beyond this is a fault.
 pub const MAX_HEAD: usize = 64 * 1024;
@@ -114,11 +113,11 @@ impl Link for Link1 {
         self.reused
     }
 
-    fn send(self: Box<Self>, request: Request<Upload>) -> BoxFuture<'static, Result<Response<BoxSource>, SendError>> {
+    fn send(self: Box<Self>, head: &exchange::Head<'_>, body: Upload) -> BoxFuture<'static, Sent> {
         let Self { mut connection, home, .. } = *self;
+        let mut heads = Heads::new(head.method.clone());
+        let mut outgoing = Outgoing::new(head, body);
         Box::pin(async move {
-            let mut heads = Heads::new(request.method().clone());
-            let mut outgoing = Outgoing::new(request);
             let mut answered = poll_fn(|cx| poll_answer(&mut connection, &mut outgoing, &mut heads, cx)).await;
             if answered.as_ref().is_err_and(|silence| silence.unheard) {
                 let last_words = poll_fn(|cx| poll_head(&mut connection, &mut heads, cx));

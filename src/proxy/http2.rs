@@ -4,13 +4,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, Version};
+use http::Version;
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connect::Stream;
-use super::exchange::{BoxFuture, BoxSource, ByteSource, ConnectError, Link, SendError, SourceError, Upload};
+use super::exchange::{
+    BoxFuture, BoxSource, ByteSource, ConnectError, Head, Link, SendError, Sent, SourceError, Upload,
+};
 use super::http1::MAX_HEAD;
 use super::joining::{Joining, poll_data, send_error};
 
@@ -51,14 +53,11 @@ impl Link for Link2 {
         self.reused
     }
 
-    fn send(
-        mut self: Box<Self>,
-        request: Request<Upload>,
-    ) -> BoxFuture<'static, Result<Response<BoxSource>, SendError>> {
+    fn send(mut self: Box<Self>, head: &Head<'_>, body: Upload) -> BoxFuture<'static, Sent> {
+        let request = head.to_request(body).ok_or_else(|| SendError::before("its address makes no valid URI"));
         Box::pin(async move {
-            let mut request = request;
+            let mut request = request?;
             *request.version_mut() = Version::HTTP_2;
-            request.headers_mut().remove(http::header::HOST);
             let response = self.sender.try_send_request(request).await.map_err(|error| {
                 let unsent = error.message().is_some() || is_unprocessed(error.error());
                 // A shared connection that slept too long is found dead by its keep-alive.

@@ -1,20 +1,23 @@
 //! A client's request as the rest of the path needs it: whole, so that it can be sent more than once.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use tokio::time::timeout;
 
 use super::decode;
 use super::exchange::{ByteSource, SourceError};
 use super::pieces::Pieces;
+use crate::clock;
 use crate::config::Server;
 use crate::domain::headers::{self, X_API_KEY};
 use crate::domain::peek::{self, Peek};
@@ -173,9 +176,22 @@ pub fn head(request: Request<Incoming>) -> (Inbound, Incoming) {
     (inbound, body)
 }
 
+/// Why there is no body.
+pub enum NotRead {
+    Refused(Problem),
+    /// The client left before all of it was there.
+    ClientGone,
+}
+
+impl From<Problem> for NotRead {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(problem)
+    }
+}
+
 /// Reads the body, and what it asks for. The limit is in bytes.
-pub async fn fill(inbound: &mut Inbound, body: Incoming, limit: u64) -> Result<(), Problem> {
-    inbound.body = read_body(body, limit).await?;
+pub async fn fill(inbound: &mut Inbound, body: Incoming, limit: u64, deadline: Instant) -> Result<(), NotRead> {
+    inbound.body = read_body(body, limit, deadline).await?;
     if inbound.method == Method::POST {
         (inbound.peek, inbound.opaque) = look(&inbound.body, &inbound.headers, limit).await;
         let from_body = || inbound.peek.user_id.as_deref().map(peek::session);
@@ -184,25 +200,36 @@ pub async fn fill(inbound: &mut Inbound, body: Incoming, limit: u64) -> Result<(
     Ok(())
 }
 
-async fn read_body(mut body: Incoming, limit: u64) -> Result<Vec<Bytes>, Problem> {
+async fn read_body(mut body: Incoming, limit: u64, deadline: Instant) -> Result<Vec<Bytes>, NotRead> {
     let mut pieces = Pieces::default();
     if body.size_hint().lower() > limit {
         linger(body);
-        return Err(Problem::too_large(limit));
+        return Err(Problem::too_large(limit).into());
     }
     while !body.is_end_stream() {
-        let Ok(frame) = tokio::time::timeout(BODY_IDLE, body.frame()).await else { return Err(Problem::slow_body()) };
+        let idle = BODY_IDLE.min(deadline.saturating_duration_since(clock::now()));
+        let Ok(frame) = timeout(idle, body.frame()).await else { return Err(Problem::slow_body().into()) };
         let Some(frame) = frame else { break };
-        let frame = frame.map_err(|_| Problem::bad_request("The request's body broke off or is wrongly framed."))?;
+        let frame = frame.map_err(|error| broken_body(&error))?;
         let Ok(data) = frame.into_data() else { continue };
         pieces.push(data);
         if pieces.size() as u64 > limit {
             drop(pieces);
             linger(body);
-            return Err(Problem::too_large(limit));
+            return Err(Problem::too_large(limit).into());
         }
     }
     Ok(pieces.into_vec())
+}
+
+fn broken_body(error: &hyper::Error) -> NotRead {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    let left = [UnexpectedEof, ConnectionReset, ConnectionAborted, BrokenPipe];
+    if cause.is_some_and(|cause| left.contains(&cause.kind())) {
+        return NotRead::ClientGone;
+    }
+    Problem::bad_request("The request's body is wrongly framed.").into()
 }
 
 /// Reads and forgets what a refused client still sends, for a moment: closing at once would reset the connection

@@ -1,6 +1,7 @@
 //! Takes connections in and sees them out.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +11,13 @@ use http::{Request, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Proxy;
+use super::client_stream::ClientStream;
 use crate::clock;
 
 /// A head must be there within this time, and an idle connection is closed after it.
@@ -94,18 +96,26 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
     builder.max_header_size(MAX_HEAD).max_headers(MAX_HEADERS);
-    let mut connection = builder.serve_connection(TokioIo::new(stream), service);
+    let stream = ClientStream::new(stream);
+    let mut connection = builder.serve_connection(stream.clone(), service);
+    let left = || poll_fn(|cx| stream.poll_left(cx));
     let served = tokio::select! {
+        biased;
         served = &mut connection => served,
+        () = left() => return,
         () = is_time(&mut stop, Stop::Drain) => {
             Pin::new(&mut connection).graceful_shutdown();
-            (&mut connection).await
+            tokio::select! {
+                biased;
+                served = &mut connection => served,
+                () = left() => return,
+            }
         }
     };
     let Err(error) = served else { return };
     tracing::debug!("a client's connection ended: {error}");
     // To a client of HTTP/1.0 the end of the connection is the end of the answer: a cut must not look like one.
     if error.is_user() && unchunked.load(Ordering::Relaxed) {
-        let _ = connection.into_parts().io.into_inner().set_zero_linger();
+        stream.reset();
     }
 }

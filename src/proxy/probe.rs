@@ -8,9 +8,10 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use serde::Deserialize;
 
 use super::Proxy;
-use super::attempt::{self, Call, Flow, Opened, Sent};
+use super::attempt::{self, Call, Sent};
 use super::exchange::Exchange;
 use super::intake::{ApiPath, Inbound, api_path};
+use super::opening::{Flow, Opened};
 use crate::config::{Timeouts, Validation};
 use crate::domain::endpoint::{Auth, EndpointSpec};
 use crate::domain::fault::{Fault, FaultKind};

@@ -14,9 +14,10 @@ use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
-use super::attempt::{Flow, Opened, Streaming, shown};
+use super::attempt::shown;
 use super::exchange::BoxSource;
 use super::judge::{End, StreamJudge};
+use super::opening::{Flow, Opened, Streaming};
 use super::trip::Trip;
 use crate::clock;
 use crate::domain::fault::{Answer, FaultKind};
@@ -24,6 +25,10 @@ use crate::domain::health::{Failure, Outcome};
 use crate::domain::{message, refusal};
 use crate::live::{LastGood, Lease, Live};
 use crate::wire::record::Ending;
+
+/// Bytes of an answer that is there as a whole go down in pieces of this size: so its record ends when the last of them
+/// is taken, and knows of a client that left before.
+const PIECE: usize = 256 * 1024;
 
 /// The body of every answer.
 pub enum RelayBody {
@@ -36,6 +41,19 @@ pub struct Whole {
     bytes: Bytes,
     /// What ends, and how, once the bytes are handed over.
     trip: Option<(Box<Trip>, Ending)>,
+}
+
+impl Whole {
+    /// The next piece, and itself again if there is more.
+    fn next(mut self: Box<Self>) -> (Bytes, Option<Box<Self>>) {
+        if self.bytes.len() > PIECE {
+            return (self.bytes.split_to(PIECE), Some(self));
+        }
+        if let Some((trip, ending)) = self.trip {
+            trip.end(ending);
+        }
+        (self.bytes, None)
+    }
 }
 
 /// The client connection is to be cut here.
@@ -119,10 +137,9 @@ impl Body for RelayBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let polled = match self.get_mut() {
             Self::Whole(body) => Poll::Ready(body.take().map(|whole| {
-                if let Some((trip, ending)) = whole.trip {
-                    trip.end(ending);
-                }
-                Ok(whole.bytes)
+                let (piece, more) = whole.next();
+                *body = more;
+                Ok(piece)
             })),
             Self::Stream(relay) => relay.poll(cx),
         };
@@ -149,6 +166,8 @@ pub struct Relay {
     /// What may go down at once, oldest last.
     ready: Vec<Bytes>,
     fate: Option<Fate>,
+    /// It broke, and goes on all the same.
+    is_broken: bool,
     /// Bytes went into the server's buffer since it was last free to write them out.
     unflushed: bool,
     idle: Pin<Box<Sleep>>,
@@ -180,6 +199,7 @@ impl Relay {
             judge,
             ready: held,
             fate: None,
+            is_broken: false,
             unflushed: false,
             idle: Box::pin(tokio::time::sleep(ground.stream_idle)),
             stream_idle: ground.stream_idle,
@@ -258,11 +278,19 @@ impl Relay {
     fn finish(&mut self, cut: Option<(FaultKind, String)>) {
         self.source = None;
         match (&mut self.judge, cut) {
-            (Some(judge), cut) => {
-                let kind = cut.as_ref().map(|(kind, _)| *kind);
-                let end = judge.finish(cut.map(|(_, detail)| detail));
-                self.end_as(end, kind.unwrap_or(FaultKind::BrokenStream));
+            (Some(judge), None) => match judge.finish(None) {
+                End::Broken { detail, rest } if !self.disconnect_on_invalid => {
+                    self.note_usage();
+                    self.let_pass(&detail, rest);
+                    self.close_broken();
+                }
+                end => self.end(end),
+            },
+            (Some(judge), Some((kind, detail))) => {
+                let end = judge.finish(Some(detail));
+                self.end_as(end, kind);
             }
+            (None, None) if self.is_broken => self.close_broken(),
             (None, None) => self.fate = Some(Fate::Close { ending: Ending::Complete, outcome: Outcome::Success }),
             (None, Some((kind, detail))) => self.abort(kind, &detail),
         }
@@ -273,9 +301,7 @@ impl Relay {
     }
 
     fn end_as(&mut self, end: End, kind: FaultKind) {
-        if let (Some(trip), Some(judge)) = (&mut self.trip, &self.judge) {
-            trip.set_usage(judge.usage());
-        }
+        self.note_usage();
         match end {
             End::Whole(missing) => {
                 if !missing.is_empty() {
@@ -291,17 +317,22 @@ impl Relay {
                 self.retire();
                 self.fate = Some(Fate::Close { ending: Ending::Cut, outcome });
             }
-            End::Broken { detail, rest } if self.lets_pass() => self.let_pass(&detail, rest),
+            End::Broken { detail, rest } if !self.disconnect_on_invalid && self.source.is_some() => {
+                self.let_pass(&detail, rest);
+            }
             End::Broken { detail, .. } => self.abort(kind, &detail),
         }
     }
 
-    /// Whether a broken stream goes on as it is. One that has already ended can only be cut.
-    fn lets_pass(&self) -> bool {
-        !self.disconnect_on_invalid && self.source.is_some()
+    fn note_usage(&mut self) {
+        if let (Some(trip), Some(judge)) = (&mut self.trip, &self.judge) {
+            trip.set_usage(judge.usage());
+        }
     }
 
+    /// From here on the stream goes down as it is.
     fn let_pass(&mut self, detail: &str, rest: Bytes) {
+        self.is_broken = true;
         self.judge = None;
         self.good = None;
         let outcome = self.failure(FaultKind::BrokenStream, detail);
@@ -311,6 +342,11 @@ impl Relay {
         if !rest.is_empty() {
             self.ready.insert(0, rest);
         }
+    }
+
+    /// A broken stream that was let pass has come to its end.
+    fn close_broken(&mut self) {
+        self.fate = Some(Fate::Close { ending: Ending::Cut, outcome: Outcome::Neutral });
     }
 
     fn abort(&mut self, kind: FaultKind, detail: &str) {

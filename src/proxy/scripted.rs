@@ -8,11 +8,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
 use tokio::time::Sleep;
 
-use super::exchange::{BoxFuture, BoxSource, ByteSource, ConnectError, Exchange, Link, SendError, SourceError, Upload};
+use super::exchange::{
+    BoxFuture, BoxSource, ByteSource, ConnectError, Exchange, Head, Link, SendError, Sent, SourceError, Upload,
+};
 
 /// What the endpoint does with one request.
 #[derive(Clone, Debug)]
@@ -114,7 +116,8 @@ impl Link for ScriptedLink {
         self.reused
     }
 
-    fn send(self: Box<Self>, request: Request<Upload>) -> BoxFuture<'static, Result<Response<BoxSource>, SendError>> {
+    fn send(self: Box<Self>, head: &Head<'_>, body: Upload) -> BoxFuture<'static, Sent> {
+        let request = head.to_request(body).unwrap();
         Box::pin(async move {
             let died =
                 |unsent| Err(SendError { detail: "the connection broke: reset".into(), unsent, died_silent: true });

@@ -66,8 +66,8 @@ impl Trip {
         let ticket = ledgers.traffic.begin(Begun {
             at: arrival.at,
             wall: arrival.wall,
-            method: inbound.method.to_string(),
-            path: inbound.target.path().to_owned(),
+            method: inbound.method.clone(),
+            target: inbound.target.clone(),
             presented: presented.clone(),
         });
         let record = RequestRecord {

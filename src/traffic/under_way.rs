@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use http::Method;
+use http::uri::PathAndQuery;
+
 use super::{Happening, Traffic};
 use crate::domain::redact::Redactor;
 use crate::domain::secret::Secret;
@@ -15,9 +18,9 @@ use crate::wire::status::{Phase, RunningView};
 pub struct Begun {
     pub at: Instant,
     pub wall: SystemTime,
-    pub method: String,
+    pub method: Method,
     /// The query is left out of every view.
-    pub path: String,
+    pub target: PathAndQuery,
     /// What the client presented: taken out of every view, like our own secrets.
     pub presented: Vec<Secret>,
 }
@@ -62,14 +65,13 @@ impl UnderWay {
     pub fn view(&self, redactor: &Redactor, now: Instant) -> RunningView {
         let clean = |text: &str| redactor.redact_str(text, &self.begun.presented).into_owned();
         let known = self.known();
-        let path = self.begun.path.split('?').next().unwrap_or_default();
         let age = now.saturating_duration_since(self.begun.at).as_millis();
         RunningView {
             key: self.key,
             time: record_time(self.begun.wall),
             age_ms: u64::try_from(age).unwrap_or(u64::MAX),
-            method: clean(&self.begun.method),
-            path: clean(path),
+            method: clean(self.begun.method.as_str()),
+            path: clean(self.begun.target.path()),
             model: known.model.as_deref().map(clean),
             stream: known.stream,
             session: known.session.as_deref().map(clean),

@@ -165,9 +165,15 @@ fn framing(status: StatusCode, headers: &HeaderMap, method: &Method, is_current:
         return match last_coding(coding) {
             _ if !is_current => Err(no_http("HTTP/1.0 knows no Transfer-Encoding")),
             coding if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::chunked()),
+            // An old word for no coding; the length beside it is all that tells the end.
+            coding if coding.eq_ignore_ascii_case(b"identity") => length_or_close(headers),
             _ => Ok(Framing::UntilClose),
         };
     }
+    length_or_close(headers)
+}
+
+fn length_or_close(headers: &HeaderMap) -> Result<Framing, String> {
     Ok(content_length(headers)?.map_or(Framing::UntilClose, Framing::Length))
 }
 

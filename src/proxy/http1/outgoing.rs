@@ -4,14 +4,14 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::Request;
-use http::request::Parts;
 use tokio::io::AsyncWrite;
 
-use crate::proxy::exchange::Upload;
+use crate::proxy::exchange::{Head, Upload};
 
 /// Pieces of one write; what does not fit goes with the next.
 const PIECES: usize = 32;
+/// Bytes that most heads fit into.
+const HEAD: usize = 2048;
 
 pub(super) struct Outgoing {
     head: Vec<u8>,
@@ -22,9 +22,8 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn new(request: Request<Upload>) -> Self {
-        let (head, body) = request.into_parts();
-        Self { head: head_bytes(&head), at: 0, body, flushed: false }
+    pub(super) fn new(head: &Head<'_>, body: Upload) -> Self {
+        Self { head: head_bytes(head), at: 0, body, flushed: false }
     }
 
     /// Whether no byte of it was written.
@@ -78,20 +77,22 @@ impl Outgoing {
     }
 }
 
-/// The request line in origin form and the headers as they are: whoever made them has settled the framing.
-fn head_bytes(head: &Parts) -> Vec<u8> {
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    let lines: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    let mut bytes = Vec::with_capacity(head.method.as_str().len() + target.len() + lines + 14);
+/// The request line in origin form and the headers; whoever made them has settled the framing.
+fn head_bytes(head: &Head<'_>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEAD);
     bytes.extend_from_slice(head.method.as_str().as_bytes());
     bytes.push(b' ');
-    bytes.extend_from_slice(target.as_bytes());
+    bytes.extend_from_slice(head.target.as_str().as_bytes());
     bytes.extend_from_slice(b" HTTP/1.1\r\n");
-    for (name, value) in &head.headers {
-        bytes.extend_from_slice(name.as_str().as_bytes());
-        bytes.extend_from_slice(b": ");
-        bytes.extend_from_slice(value.as_bytes());
-        bytes.extend_from_slice(b"\r\n");
+    let mut line = |name: &str, value: &[u8]| {
+        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+            bytes.extend_from_slice(part);
+        }
+    };
+    line("host", head.spec.url.authority().as_str().as_bytes());
+    head.each_header(|name, value| line(name.as_str(), value.as_bytes()));
+    if let Some(length) = head.length {
+        line("content-length", length.to_string().as_bytes());
     }
     bytes.extend_from_slice(b"\r\n");
     bytes

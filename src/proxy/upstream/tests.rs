@@ -5,7 +5,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::coop;
@@ -13,13 +14,18 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::domain::endpoint::{Auth, BaseUrl};
-use crate::proxy::exchange::Upload;
+use crate::proxy::exchange::{Head, Sent, Upload};
 
 async fn listener() -> (TcpListener, Upstream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let upstream = Upstream::new(&EndpointSpec {
+    let upstream = Upstream::new(&spec(&format!("http://{}", listener.local_addr().unwrap())));
+    (listener, upstream.unwrap())
+}
+
+fn spec(url: &str) -> EndpointSpec {
+    EndpointSpec {
         name: "a".into(),
-        url: BaseUrl::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap(),
+        url: BaseUrl::parse(url).unwrap(),
         path_prefix: "/v1".into(),
         auth: Auth::Passthrough,
         enabled: true,
@@ -27,20 +33,26 @@ async fn listener() -> (TcpListener, Upstream) {
         http: HttpVersion::Http1,
         proxy: None,
         ca_file: None,
-    });
-    (listener, upstream.unwrap())
+    }
 }
 
-fn post(body: Vec<u8>) -> Request<Upload> {
-    let length = body.len();
-    Request::post("/v1/messages").header("content-length", length).body(Upload::new(&[Bytes::from(body)])).unwrap()
+fn post(link: Box<dyn Link>, body: Vec<u8>) -> BoxFuture<'static, Sent> {
+    let head = Head {
+        method: &Method::POST,
+        target: &PathAndQuery::from_static("/v1/messages"),
+        spec: &spec("http://a.example"),
+        headers: &HeaderMap::new(),
+        own_token: None,
+        length: Some(body.len() as u64),
+    };
+    link.send(&head, Upload::new(&[Bytes::from(body)]))
 }
 
 /// One request over a new connection, which is kept; the other side of it.
 async fn used_once(listener: &TcpListener, upstream: &Upstream) -> TcpStream {
     let asking = async {
         let link = upstream.connect(false).await.unwrap();
-        let mut body = link.send(post(b"hi".to_vec())).await.unwrap().into_body();
+        let mut body = post(link, b"hi".to_vec()).await.unwrap().into_body();
         poll_fn(|cx| body.poll_bytes(cx)).await.unwrap().unwrap()
     };
     let answering = async {
@@ -87,7 +99,7 @@ async fn a_connection_in_order_is_used_again_even_when_a_turn_is_spent() {
 #[tokio::test]
 async fn a_refusal_is_heard_when_the_upload_breaks_a_moment_before_it() {
     let (listener, upstream) = listener().await;
-    let mut sending = upstream.connect(true).await.unwrap().send(post(vec![b'x'; 32 << 20]));
+    let mut sending = post(upstream.connect(true).await.unwrap(), vec![b'x'; 32 << 20]);
     let (mut peer, _) = listener.accept().await.unwrap();
     let fits = poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx).is_ready())).await;
     assert!(!fits);
