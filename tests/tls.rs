@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use crate::support::proxy::{Config, Endpoint, Proxy};
 use crate::support::upstream::tls::{self, Authority};
 use crate::support::upstream::{Accept, Identity};
-use crate::support::{End, Request, Upstream, assert_right, bodies, healthy, right_body};
+use crate::support::{End, Reply, Request, Upstream, assert_right, bodies, healthy, right_body};
 
 /// A folder with `root.pem`.
 fn trusting(authority: &Authority) -> tempfile::TempDir {
@@ -61,6 +61,26 @@ async fn an_unknown_root_or_another_name_is_a_fault() {
         assert_eq!((answer.status(), answer.error_type().as_str()), (502, "api_error"));
     }
     assert_eq!((unknown.hits(), other_name.hits()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_renewed_root_is_trusted_after_a_reload_and_the_old_one_no_more() {
+    let [old, new] = [Authority::new().unwrap(), Authority::new().unwrap()];
+    let start_upstream = async |authority: &Authority, name| {
+        Upstream::new(name).tls(&authority.issue(&["localhost"]).unwrap()).start().await.unwrap()
+    };
+    let (alpha, beta) = (start_upstream(&new, "alpha").await, start_upstream(&old, "beta").await);
+    let with_root = |upstream| Endpoint::of(upstream).set("ca_file", "root.pem");
+    let config = Config::in_order([with_root(&alpha), with_root(&beta)]).set("health.min_failures", "1000");
+    let proxy = start(&config, trusting(&old)).await;
+    assert_right(&proxy.send(&Request::message()).await, false, "beta");
+    std::fs::write(proxy.folder().join("root.pem"), new.pem()).unwrap();
+    proxy.signal("HUP").await;
+    proxy.says("reloaded by signal").await;
+    assert_right(&proxy.send(&Request::message()).await, false, "alpha");
+    let hits = beta.hits();
+    alpha.set_default(Some(Reply::status(500)));
+    assert_eq!((proxy.send(&Request::message()).await.status(), beta.hits()), (502, hits));
 }
 
 #[tokio::test]
