@@ -17,7 +17,7 @@ pub struct Live {
     /// around all of them is enough and no update is lost.
     pool: Mutex<Pool>,
     last_good: Mutex<Option<Arc<LastGood>>>,
-    /// Something changed that may bring the next probe nearer.
+    /// Something changed that may bring the next turn nearer.
     changed: Notify,
     /// Told of every change of state.
     observer: OnceLock<Observer>,
@@ -130,11 +130,12 @@ impl Live {
         self.pool().is_current(id, spec)
     }
 
-    pub fn next_probe(&self) -> Option<Instant> {
-        self.pool().next_probe()
+    /// When time alone has done something: a probe is due, or [`Live::settle`] has something to tell.
+    pub fn next_turn(&self) -> Option<Instant> {
+        self.pool().next_turn()
     }
 
-    /// Returns when the next probe may have come nearer.
+    /// Returns when the next turn may have come nearer.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -183,6 +184,9 @@ impl Lease {
         let changes = pool.changes(now);
         drop(pool);
         self.live.tell(&changes);
+        if matches!(outcome, Outcome::Failure(_)) {
+            self.live.changed.notify_one();
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub mod relay;
 #[cfg(test)]
 mod scripted;
 pub mod trip;
+mod trust;
 pub mod upstream;
 
 use std::collections::HashMap;
@@ -38,6 +39,7 @@ use self::trip::{Arrival, Ledgers, Trip};
 use self::upstream::Upstream;
 use crate::clock;
 use crate::config::Config;
+use crate::config::watch::Content;
 use crate::domain::endpoint::EndpointSpec;
 use crate::domain::fault::Answer;
 use crate::domain::headers::REQUEST_ID;
@@ -66,7 +68,20 @@ pub struct Proxy {
 pub type MakeExchange = Box<dyn Fn(&EndpointSpec) -> Result<Arc<dyn Exchange>, String> + Send + Sync>;
 
 /// An endpoint's client, with the settings that it was made for.
-type MadeFor = (Arc<EndpointSpec>, Arc<dyn Exchange>);
+struct MadeFor {
+    spec: Arc<EndpointSpec>,
+    /// What `ca_file` held.
+    roots: Option<Content>,
+    exchange: Arc<dyn Exchange>,
+}
+
+impl MadeFor {
+    /// Whether the client of an endpoint with these settings would be the same.
+    fn is_same_way(&self, spec: &EndpointSpec) -> bool {
+        (&self.spec.url, self.spec.http, &self.spec.proxy, &self.spec.ca_file)
+            == (&spec.url, spec.http, &spec.proxy, &spec.ca_file)
+    }
+}
 
 /// The settings in force; a request keeps the ones that it began with.
 pub struct Running {
@@ -110,8 +125,11 @@ impl Proxy {
     /// Takes new settings: for requests from now on. Health and connections stay with endpoints that stay.
     pub fn reload(&self, config: Config, redactor: Redactor) {
         self.live.replace(&config.endpoints, config.health.clone());
-        let stays: Vec<EndpointId> = self.live.view().iter().map(|slot| slot.id).collect();
-        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| stays.contains(id));
+        let stays: HashMap<EndpointId, Option<Content>> =
+            self.live.view().iter().map(|slot| (slot.id, roots(&slot.spec))).collect();
+        let mut exchanges = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner);
+        exchanges.retain(|id, made| stays.get(id) == Some(&made.roots));
+        drop(exchanges);
         *self.running.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Running { config, redactor });
     }
 
@@ -127,17 +145,19 @@ impl Proxy {
     /// The endpoint's client, made at its first use and made anew when its address or way changed.
     pub fn exchange(&self, id: EndpointId, spec: &Arc<EndpointSpec>) -> Result<Arc<dyn Exchange>, String> {
         let mut exchanges = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((made_for, exchange)) = exchanges.get(&id)
-            && is_same_way(made_for, spec)
+        if let Some(made) = exchanges.get(&id)
+            && made.is_same_way(spec)
         {
-            return Ok(Arc::clone(exchange));
+            return Ok(Arc::clone(&made.exchange));
         }
+        // Before it is read for use: what changes in between is found to have changed at the next reload.
+        let roots = roots(spec);
         let exchange = (self.make)(spec)?;
         // A request from before a reload makes do with one of its own rather than bring back what was replaced.
         if !self.live.is_current(id, spec) {
             return Ok(exchange);
         }
-        exchanges.insert(id, (Arc::clone(spec), Arc::clone(&exchange)));
+        exchanges.insert(id, MadeFor { spec: Arc::clone(spec), roots, exchange: Arc::clone(&exchange) });
         Ok(exchange)
     }
 
@@ -267,8 +287,9 @@ fn is_free(method: &Method, path: &str) -> bool {
     }
 }
 
-fn is_same_way(a: &EndpointSpec, b: &EndpointSpec) -> bool {
-    (&a.url, a.http, &a.proxy, &a.ca_file) == (&b.url, b.http, &b.proxy, &b.ca_file)
+/// What the endpoint's `ca_file` holds now.
+fn roots(spec: &EndpointSpec) -> Option<Content> {
+    spec.ca_file.as_deref().and_then(Content::read)
 }
 
 /// Ids for requests whose upstream names none: unlike any of another run, in order within this one.

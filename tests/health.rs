@@ -130,6 +130,32 @@ async fn the_first_probe_comes_one_interval_after_the_fall() {
 }
 
 #[tokio::test]
+async fn a_shorter_interval_reaches_an_endpoint_that_is_down_already() {
+    let (alpha, beta) = (answering("alpha", Reply::status(500)).await, healthy("beta").await);
+    let config = Config::in_order([&alpha, &beta]).set("health.check_interval", "1h");
+    let proxy = config.start().await;
+    bring_down(&proxy).await;
+    proxy.write_config(&config.set("health.check_interval", "100ms").yaml());
+    eventually("probes", || alpha.hits() >= 4).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_last_success_is_long_ago_is_down_and_probed_without_any_traffic() {
+    let alpha = Upstream::new("alpha");
+    let alpha = alpha.then(Reply::message("Hello there")).always(Reply::status(500)).start().await.unwrap();
+    let beta = healthy("beta").await;
+    let proxy = watched([&alpha, &beta]).set("health.window", "1500ms").start().await;
+    assert_eq!(proxy.send(&Request::message()).await.upstream(), "alpha");
+    tokio::time::sleep(ms(300)).await;
+    bring_down(&proxy).await;
+    assert_eq!(alpha.hits(), 3);
+    proxy.says("endpoint alpha is down").await;
+    alpha.set_default(None);
+    proxy.says("endpoint alpha is up again").await;
+    assert!(alpha.requests().last().is_some_and(is_probe));
+}
+
+#[tokio::test]
 async fn a_probe_is_a_small_real_request() {
     let (alpha, beta) = (answering("alpha", Reply::status(500)).await, healthy("beta").await);
     let proxy = watched([&alpha, &beta]).start().await;

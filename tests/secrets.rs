@@ -7,11 +7,18 @@ use crate::support::{Part, Reply, Request, answering, bodies, eventually, health
 
 const TOKEN: &str = "our-very-own-proxy-token-77";
 const PRESENTED: &str = "sk-ant-presented-by-the-client-88";
+/// In headers that are known for credentials by nothing but a word of their name.
+const VAGUE: [(&str, &str); 3] = [
+    ("Ocp-Apim-Subscription-Key", "subscription-44-abcdef"),
+    ("Cf-Access-Jwt-Assertion", "eyJhbGciOiJub25lIn0.eyJzdWIiOiIzMyJ9.c2lnbmVk"),
+    ("X-Auth", "gateway-password-22"),
+];
 const COOKIE: &str = "session-cookie-value-99";
 
 /// Nothing of what must stay hidden is in `text`.
 fn assert_clean(text: &str, what: &str) {
-    for secret in [KEY, TOKEN, PRESENTED, COOKIE, "proxy-password-55"] {
+    let vague = VAGUE.iter().map(|(_, secret)| *secret);
+    for secret in [KEY, TOKEN, PRESENTED, COOKIE, "proxy-password-55"].into_iter().chain(vague) {
         if let Some(at) = text.find(secret) {
             panic!("{what} shows {secret}: {}", &text[at.saturating_sub(80)..at]);
         }
@@ -20,7 +27,8 @@ fn assert_clean(text: &str, what: &str) {
 
 #[tokio::test]
 async fn no_credential_is_shown_anywhere() {
-    let echo = format!("you sent {KEY} and {PRESENTED} and {TOKEN}");
+    let vague = VAGUE.map(|(_, secret)| secret).join(" and ");
+    let echo = format!("you sent {KEY} and {PRESENTED} and {TOKEN} and {vague}");
     let replies = [
         Reply::message(&echo).header("set-cookie", &format!("sid={COOKIE}")).header("x-echo", KEY),
         Reply::stream(bodies::events(&[&echo])),
@@ -48,12 +56,15 @@ async fn no_credential_is_shown_anywhere() {
         let proxy = config.start().await;
         for reply in &replies {
             alpha.then(reply.clone());
-            let request =
+            let mut request =
                 Request::messages(&json!({"stream": true, "system": format!("my key is {KEY}, {TOKEN}, {PRESENTED}")}))
                     .header("x-api-key", TOKEN)
                     .header("Authorization", &format!("Bearer {PRESENTED}"))
                     .header("Cookie", &format!("sid={COOKIE}"))
                     .header("Proxy-Authorization", &format!("Basic {PRESENTED}"));
+            for (name, secret) in VAGUE {
+                request = request.header(name, secret);
+            }
             let answer = proxy.send(&request).await;
             proxy.record(&answer).await;
         }

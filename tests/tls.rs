@@ -13,9 +13,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 
 use crate::support::proxy::{Config, Endpoint, Proxy};
-use crate::support::upstream::tls::Authority;
+use crate::support::upstream::tls::{self, Authority};
 use crate::support::upstream::{Accept, Identity};
-use crate::support::{End, Request, Upstream, assert_right, bodies, healthy, right_body};
+use crate::support::{End, Reply, Request, Upstream, assert_right, bodies, healthy, right_body};
 
 /// A folder with `root.pem`.
 fn trusting(authority: &Authority) -> tempfile::TempDir {
@@ -61,6 +61,67 @@ async fn an_unknown_root_or_another_name_is_a_fault() {
         assert_eq!((answer.status(), answer.error_type().as_str()), (502, "api_error"));
     }
     assert_eq!((unknown.hits(), other_name.hits()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_renewed_root_is_trusted_after_a_reload_and_the_old_one_no_more() {
+    let [old, new] = [Authority::new().unwrap(), Authority::new().unwrap()];
+    let start_upstream = async |authority: &Authority, name| {
+        Upstream::new(name).tls(&authority.issue(&["localhost"]).unwrap()).start().await.unwrap()
+    };
+    let (alpha, beta) = (start_upstream(&new, "alpha").await, start_upstream(&old, "beta").await);
+    let with_root = |upstream| Endpoint::of(upstream).set("ca_file", "root.pem");
+    let config = Config::in_order([with_root(&alpha), with_root(&beta)]).set("health.min_failures", "1000");
+    let proxy = start(&config, trusting(&old)).await;
+    assert_right(&proxy.send(&Request::message()).await, false, "beta");
+    std::fs::write(proxy.folder().join("root.pem"), new.pem()).unwrap();
+    proxy.signal("HUP").await;
+    proxy.says("reloaded by signal").await;
+    assert_right(&proxy.send(&Request::message()).await, false, "alpha");
+    let hits = beta.hits();
+    alpha.set_default(Some(Reply::status(500)));
+    assert_eq!((proxy.send(&Request::message()).await.status(), beta.hits()), (502, hits));
+}
+
+#[tokio::test]
+async fn a_server_that_is_named_by_its_own_self_signed_certificate_is_reached() {
+    for (common_name, names) in [("localhost", vec![]), ("elsewhere", vec!["localhost"])] {
+        let (identity, pem) = tls::self_signed(common_name, &names, false).unwrap();
+        let alpha = Upstream::new("alpha").tls(&identity).start().await.unwrap();
+        let named = |variable: &'static str| (variable, "root.pem");
+        for (endpoint, environment) in [
+            (Endpoint::of(&alpha).set("ca_file", "root.pem"), vec![]),
+            (Endpoint::of(&alpha), vec![named("SSL_CERT_FILE")]),
+            (Endpoint::of(&alpha), vec![named("NODE_EXTRA_CA_CERTS")]),
+        ] {
+            let folder = Config::in_order([endpoint]).folder();
+            std::fs::write(folder.path().join("root.pem"), &pem).unwrap();
+            let proxy = Proxy::start(folder, &environment).await;
+            assert_right(&proxy.send(&Request::message()).await, false, "alpha");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_is_not_believed_when_unnamed_for_another_server_or_out_of_date() {
+    let (identity, pem) = tls::self_signed("localhost", &["localhost"], false).unwrap();
+    let (_, other_pem) = tls::self_signed("localhost", &["localhost"], false).unwrap();
+    let (other_name, other_name_pem) = tls::self_signed("localhost", &["elsewhere.example"], false).unwrap();
+    let (no_name, no_name_pem) = tls::self_signed("elsewhere.example", &[], false).unwrap();
+    let (expired, expired_pem) = tls::self_signed("localhost", &["localhost"], true).unwrap();
+    for (identity, pem, status) in [
+        (&identity, &pem, 200),
+        (&identity, &other_pem, 502),
+        (&other_name, &other_name_pem, 502),
+        (&no_name, &no_name_pem, 502),
+        (&expired, &expired_pem, 502),
+    ] {
+        let alpha = Upstream::new("alpha").tls(identity).start().await.unwrap();
+        let folder = Config::in_order([Endpoint::of(&alpha).set("ca_file", "root.pem")]).folder();
+        std::fs::write(folder.path().join("root.pem"), pem).unwrap();
+        let answer = Proxy::start(folder, &[]).await.send(&Request::message()).await;
+        assert_eq!((answer.status(), alpha.hits()), (status, usize::from(status == 200)), "{}", answer.text());
+    }
 }
 
 #[tokio::test]

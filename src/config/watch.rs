@@ -31,7 +31,8 @@ impl Content {
         Self(hasher.finish())
     }
 
-    fn read(path: &Path) -> Option<Self> {
+    /// `None`: it cannot be read.
+    pub fn read(path: &Path) -> Option<Self> {
         std::fs::read(path).ok().map(|bytes| Self::of(&bytes))
     }
 }

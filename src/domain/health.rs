@@ -72,6 +72,8 @@ const FAILURES_KEPT: (usize, usize) = (64, 10_000);
 #[derive(Clone, Debug)]
 struct Down {
     since: Instant,
+    /// When it went down or its last probe ended: an interval later it is probed.
+    looked: Instant,
     next_probe: Instant,
     failed_probes: u32,
 }
@@ -150,7 +152,8 @@ impl Health {
         }
         let succeeded = self.last_success.is_some_and(in_window);
         if !succeeded && self.failures.len() >= rules.min_failures.max(1) as usize {
-            self.down = Some(Down { since: now, next_probe: now + rules.check_interval, failed_probes: 0 });
+            self.down =
+                Some(Down { since: now, looked: now, next_probe: now + rules.check_interval, failed_probes: 0 });
         }
     }
 
@@ -204,6 +207,19 @@ impl Health {
         Some(self.rest.as_ref().map_or(down.next_probe, |rest| down.next_probe.max(rest.until)))
     }
 
+    /// When the mere passing of time may change the state: a rest ends, or something leaves the window.
+    pub fn next_turn(&self, rules: &HealthRules) -> Option<Instant> {
+        let rest = self.rest.as_ref().map(|rest| rest.until);
+        if self.down.is_some() {
+            return rest;
+        }
+        let (oldest, _) = self.failures.front()?;
+        let enough = self.failures.len() >= rules.min_failures.max(1) as usize;
+        let success = self.last_success.filter(|_| enough);
+        let leaves = [Some(*oldest), success].into_iter().flatten().filter_map(|at| at.checked_add(rules.window));
+        leaves.chain(rest).min()
+    }
+
     /// Claims the one probe that may run.
     pub fn begin_probe(&mut self, now: Instant) {
         self.probing = Some(now);
@@ -218,7 +234,15 @@ impl Health {
             self.rest = rest;
         } else if let Some(down) = &mut self.down {
             down.failed_probes += 1;
+            down.looked = now;
             down.next_probe = now + rules.check_interval;
+        }
+    }
+
+    /// New rules are in force: the wait for the next probe is as long as theirs.
+    pub fn reschedule(&mut self, rules: &HealthRules) {
+        if let Some(down) = &mut self.down {
+            down.next_probe = down.looked + rules.check_interval;
         }
     }
 

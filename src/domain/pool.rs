@@ -70,6 +70,9 @@ impl Pool {
             };
             self.slots.push(slot);
         }
+        for slot in &mut self.slots {
+            slot.health.reschedule(&rules);
+        }
         self.rules = rules;
     }
 
@@ -165,6 +168,12 @@ impl Pool {
 
     pub fn next_probe(&self) -> Option<Instant> {
         self.slots.iter().filter(|slot| slot.spec.enabled).filter_map(|slot| slot.health.next_probe()).min()
+    }
+
+    /// When time alone has done something: a probe is due, or [`Pool::changes`] has something to tell.
+    pub fn next_turn(&self) -> Option<Instant> {
+        let turns = self.slots.iter().filter_map(|slot| slot.health.next_turn(&self.rules));
+        turns.chain(self.next_probe()).min()
     }
 
     pub fn slots(&self) -> &[Slot] {
@@ -272,6 +281,39 @@ mod tests {
         let told = |pool: &mut Pool, at| pool.changes(at).into_iter().map(|change| change.to).collect::<Vec<_>>();
         assert_eq!(told(&mut pool, now), [State::Resting]);
         assert_eq!(told(&mut pool, now + Duration::from_secs(10)), [State::Down]);
+    }
+
+    #[test]
+    fn going_down_by_the_passing_of_time_has_its_turn() {
+        let (t0, at) = (t0(), |ms: u64| Duration::from_millis(ms));
+        let rules = HealthRules { window: at(3000), ..rules() };
+        let mut pool = Pool::new(&[spec("a", "http://a", true)], rules, t0);
+        let id = pool.slots()[0].id;
+        assert_eq!(pool.next_turn(), None);
+        pool.report(id, &Outcome::Success, t0, t0);
+        assert_eq!(pool.next_turn(), None);
+        fail(&mut pool, "a", t0 + at(1000));
+        assert_eq!(pool.next_turn(), Some(t0 + at(4000)), "when the failure is forgotten");
+        fail(&mut pool, "a", t0 + at(1500));
+        assert_eq!(pool.next_turn(), Some(t0 + at(3000)), "when the success is");
+        assert_eq!(pool.changes(t0 + at(3000))[0].to, State::Down);
+        assert_eq!(pool.next_turn(), Some(t0 + at(33_000)));
+    }
+
+    #[test]
+    fn a_probe_comes_sooner_once_a_shorter_interval_is_set() {
+        let (now, secs) = (t0(), Duration::from_secs);
+        let specs = [spec("a", "http://a", true)];
+        let mut pool = Pool::new(&specs, HealthRules { check_interval: secs(3600), ..rules() }, now);
+        fail(&mut pool, "a", now);
+        fail(&mut pool, "a", now);
+        assert_eq!(pool.next_probe(), Some(now + secs(3600)));
+        pool.replace(&specs, rules(), now + secs(10));
+        assert_eq!(pool.next_probe(), Some(now + secs(30)), "one interval after it went down");
+        let (id, probed) = pool.due_probes(now + secs(30)).remove(0);
+        pool.end_probe(id, &probed, false, now + secs(31));
+        pool.replace(&specs, HealthRules { check_interval: secs(5), ..rules() }, now + secs(40));
+        assert_eq!(pool.next_probe(), Some(now + secs(36)), "one interval after its last probe");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use http::{HeaderMap, header};
 use memchr::memmem::Finder;
 
 use super::endpoint::percent_decoded;
+use super::headers::X_API_KEY;
 use super::secret::Secret;
 
 /// What stands where a credential stood.
@@ -16,8 +17,10 @@ pub const REDACTED: &str = "[redacted]";
 
 /// Shorter values are ordinary words: replacing them would spoil every text. Only header names hide those.
 const SHORTEST: usize = 4;
-/// A cookie's value below this is a flag or a number, not a session.
-const SHORTEST_COOKIE: usize = 8;
+/// A cookie's value below this is a flag or a number, not a session; so is that of a header that may hold a credential.
+const SHORTEST_VAGUE: usize = 8;
+/// What stands before a credential and is none.
+const SCHEMES: [&str; 3] = ["bearer", "basic", "token"];
 
 /// Knows secrets by value, each also as JSON and percent-encoding write it. Cheap to clone.
 #[derive(Clone, Default)]
@@ -187,14 +190,25 @@ pub fn is_secret_header(name: &str) -> bool {
     // Asked for every header of every request, so all words are looked for in one pass, each at a rare letter of it.
     name.iter().enumerate().filter(|(_, letter)| RARE[usize::from(**letter)]).any(|(at, letter)| {
         let is = |word: &str, before: usize| at >= before && name[at - before..].starts_with(word.as_bytes());
+        let around = || around(name, at);
         match letter {
             b'k' => {
-                is("token", 2) && !counts_tokens(name, at - 2) || is("cookie", 3) || is("api-key", 4) || is("apikey", 3)
+                is("token", 2) && !counts_tokens(name, at - 2)
+                    || is("cookie", 3)
+                    || is("api-key", 4)
+                    || is("apikey", 3)
+                    || at + 3 == name.len() && matches!(around(), (before, b"key", _) if !names_no_secret(before))
             }
             b'z' => is("authorization", 7),
             b'c' => is("secret", 2),
-            b'w' => is("password", 4),
+            b'w' => is("passw", 4) || is("jwt", 1) && around().1 == b"jwt",
             b'd' => is("credential", 3),
+            b'b' => is("bearer", 0) && around().1 == b"bearer",
+            b'u' if is("auth", 1) || is("signature", 6) => match around() {
+                (_, b"auth", behind) => behind.is_empty(),
+                (_, b"signature", behind) => !describes_signature(behind),
+                _ => false,
+            },
             _ => false,
         }
     })
@@ -203,7 +217,7 @@ pub fn is_secret_header(name: &str) -> bool {
 /// The letters that [`is_secret_header`] knows its words by.
 const RARE: [bool; 256] = {
     let mut rare = [false; 256];
-    let letters = *b"kzcwd";
+    let letters = *b"kzcwdbu";
     let mut at = 0;
     while at < letters.len() {
         rare[letters[at] as usize] = true;
@@ -211,6 +225,26 @@ const RARE: [bool; 256] = {
     }
     rare
 };
+
+/// The word that has this letter, between what stands before it and what stands behind it.
+fn around(name: &[u8], at: usize) -> (&[u8], &[u8], &[u8]) {
+    let is_border = |letter: &u8| matches!(letter, b'-' | b'_');
+    let start = name[..at].iter().rposition(is_border).map_or(0, |border| border + 1);
+    let end = name[at..].iter().position(is_border).map_or(name.len(), |border| at + border);
+    (&name[..start], &name[start..end], &name[end..])
+}
+
+/// Whether a `…-key` of this kind is a name for something rather than what opens it.
+fn names_no_secret(before: &[u8]) -> bool {
+    const KINDS: [&str; 7] =
+        ["idempotency-", "websocket-", "cache-", "surrogate-", "public-", "routing-", "partition-"];
+    KINDS.iter().any(|kind| before.ends_with(kind.as_bytes()))
+}
+
+/// Whether a `signature-…` that goes on like this tells about a signature and is none.
+fn describes_signature(behind: &[u8]) -> bool {
+    ["-input", "-agent", "-timestamp", "-version"].iter().any(|more| behind.starts_with(more.as_bytes()))
+}
 
 /// Whether the word that starts here is exactly `tokens`.
 fn counts_tokens(name: &[u8], start: usize) -> bool {
@@ -220,21 +254,28 @@ fn counts_tokens(name: &[u8], start: usize) -> bool {
 
 /// What a client presented as its credentials, for the redactor: keys, tokens, cookies.
 pub fn presented(headers: &HeaderMap) -> Vec<Secret> {
-    let texts = |name| headers.get_all(name).iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
     let mut found: Vec<Secret> = Vec::new();
-    let mut note = |value: &str| {
-        if !value.is_empty() && !found.iter().any(|known| known.expose() == value) {
+    let mut note = |value: &str, shortest: usize| {
+        if value.len() >= shortest && !found.iter().any(|known| known.expose() == value) {
             found.push(Secret::new(value));
         }
     };
-    for value in texts(header::AUTHORIZATION).chain(texts(header::PROXY_AUTHORIZATION)) {
-        note(value.split_once(' ').map_or(value, |(_scheme, rest)| rest).trim());
-    }
-    texts(http::HeaderName::from_static("x-api-key")).for_each(|value| note(value.trim()));
-    for pair in texts(header::COOKIE).flat_map(|value| value.split(';')) {
-        let value = pair.split_once('=').map_or(pair, |(_name, value)| value).trim();
-        if value.len() >= SHORTEST_COOKIE {
-            note(value);
+    for (name, value) in headers.iter().filter(|(name, _)| is_secret_header(name.as_str())) {
+        let Ok(value) = std::str::from_utf8(value.as_bytes()).map(str::trim) else { continue };
+        if *name == header::COOKIE {
+            let values = value.split(';').map(|pair| pair.split_once('=').map_or(pair, |(_name, value)| value).trim());
+            values.for_each(|value| note(value, SHORTEST_VAGUE));
+            continue;
+        }
+        let is_authorization = *name == header::AUTHORIZATION || *name == header::PROXY_AUTHORIZATION;
+        let shortest = if is_authorization || *name == X_API_KEY { SHORTEST } else { SHORTEST_VAGUE };
+        let (scheme, rest) = value.split_once(' ').unwrap_or(("", value));
+        let is_scheme = SCHEMES.iter().any(|known| known.eq_ignore_ascii_case(scheme));
+        if is_scheme || is_authorization {
+            note(rest.trim(), shortest);
+        }
+        if !is_scheme {
+            note(value, shortest);
         }
     }
     found
@@ -244,9 +285,8 @@ pub fn presented(headers: &HeaderMap) -> Vec<Secret> {
 pub fn presented_in_query(query: &str) -> Vec<Secret> {
     let mut found = Vec::new();
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    for (name, value) in pairs.filter(|(_, value)| value.len() >= SHORTEST_COOKIE) {
-        let name = percent_decoded(name).to_ascii_lowercase().replace('_', "-");
-        if name == "key" || name == "auth" || is_secret_header(&name) {
+    for (name, value) in pairs.filter(|(_, value)| value.len() >= SHORTEST_VAGUE) {
+        if is_secret_header(&percent_decoded(name).to_ascii_lowercase().replace('_', "-")) {
             found.extend([Secret::new(value), Secret::new(percent_decoded(value))]);
         }
     }
@@ -349,6 +389,24 @@ mod tests {
             "x-client-secret",
             "x-password",
             "x-credential-id",
+            "key",
+            "ocp-apim-subscription-key",
+            "x-auth-key",
+            "x-functions-key",
+            "x-access-key",
+            "x-private-key",
+            "x-goog-api-key",
+            "x_secret_key",
+            "cf-access-jwt-assertion",
+            "x-jwt",
+            "auth",
+            "x-auth",
+            "x-amz-auth",
+            "signature",
+            "x-signature",
+            "x-hub-signature-256",
+            "x-passwd",
+            "x-bearer",
         ] {
             assert!(is_secret_header(name), "{name}");
         }
@@ -361,6 +419,29 @@ mod tests {
             "request-id",
             "x-stainless-lang",
             "user-agent",
+            "idempotency-key",
+            "x-idempotency-key",
+            "x-stainless-idempotency-key",
+            "sec-websocket-key",
+            "surrogate-key",
+            "x-key-id",
+            "x-monkey",
+            "keep-alive",
+            "signature-input",
+            "x-signature-timestamp",
+            "x-designature",
+            "authority",
+            ":authority",
+            "x-author",
+            "x-auth-type",
+            "x-jwtless",
+            "x-forebearer",
+            "anthropic-version",
+            "anthropic-dangerous-direct-browser-access",
+            "anthropic-ratelimit-unified-status",
+            "x-claude-code-session-id",
+            "x-stainless-runtime-version",
+            "x-app",
         ] {
             assert!(!is_secret_header(name), "{name}");
         }
@@ -375,6 +456,21 @@ mod tests {
         headers.append("cookie", HeaderValue::from_static("lang=en; session=abcdefgh12"));
         let values: Vec<_> = presented(&headers).iter().map(|secret| secret.expose().to_owned()).collect();
         assert_eq!(values, ["tok-1", "key-2", "abcdefgh12"]);
+    }
+
+    #[test]
+    fn what_is_hidden_by_name_is_presented_by_value() {
+        let of = |name: &'static str, value: &'static str| {
+            let headers = HeaderMap::from_iter([(name.parse().unwrap(), HeaderValue::from_static(value))]);
+            presented(&headers).iter().map(|secret| secret.expose().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(of("ocp-apim-subscription-key", "0123456789abcdef"), ["0123456789abcdef"]);
+        assert_eq!(of("x-auth-token", "Bearer 0123456789"), ["0123456789"]);
+        assert_eq!(of("x-password", "correct horse"), ["correct horse"]);
+        assert_eq!(of("authorization", "correct horse"), ["horse", "correct horse"]);
+        assert_eq!(of("authorization", "basic dTpw"), ["dTpw"]);
+        assert_eq!(of("x-auth", "enabled"), [""; 0], "a short value is a word");
+        assert_eq!(of("x-request-id", "0123456789abcdef"), [""; 0]);
     }
 
     proptest! {

@@ -14,7 +14,7 @@ use super::capture::{Captured, TRUNCATED};
 use super::json::{Object, escape_more_controls};
 use crate::domain::redact::{REDACTED, Redactor, is_secret_header};
 use crate::domain::secret::Secret;
-use crate::wire::record::{AttemptRecord, RECORD_VERSION, RequestRecord, Usage};
+use crate::wire::record::{AttemptRecord, Ending, RECORD_VERSION, RequestRecord, Usage};
 
 /// How much a line shows of what may be long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,8 +145,12 @@ impl Line<'_> {
         line.number("first_byte_ms", *first_byte_ms);
         line.array("attempts", attempts, write_attempt);
         write_usage(&mut line, *usage);
-        self.exchanged(line.object("request"), &self.entry.request_headers, &self.entry.request_body, form);
-        self.exchanged(line.object("response"), &self.entry.response_headers, &self.entry.response_body, form);
+        let Entry { request_headers, request_body, response_headers, response_body, .. } = self.entry;
+        // No endpoint is asked before all of the request is here.
+        let upload_broke = *ending == Ending::ClientGone && attempts.is_empty();
+        self.exchanged(line.object("request"), request_headers, request_body, form, upload_broke);
+        let answer_broke = matches!(ending, Ending::Cut | Ending::ClientGone);
+        self.exchanged(line.object("response"), response_headers, response_body, form, answer_broke);
         line.optional("error", error.as_deref());
         line.close();
         escape_more_controls(lines, start);
@@ -169,15 +173,18 @@ impl Line<'_> {
         lines.extend_from_slice(b"}\n");
     }
 
-    fn exchanged(&self, mut object: Object, headers: &HeaderMap, body: &Captured, form: Form) {
+    /// `broke`: the body ends where its connection did.
+    fn exchanged(&self, mut object: Object, headers: &HeaderMap, body: &Captured, form: Form, broke: bool) {
         let mut map = object.object("headers");
         self.headers(&mut map, headers);
         map.close();
         let mut truncated = false;
         if let Some(shown) = body.shown() {
             let keep = if form == Form::Short { shown.min(TRUNCATED) } else { shown };
-            let (text, encoding, incomplete) = as_text(clean_head(body.joined(), keep, self.redactor));
-            truncated = incomplete || body.size > keep as u64;
+            let (clean, shortened) = clean_head(body.joined(), keep, self.redactor);
+            let cut = shortened || body.size > keep as u64;
+            let (text, encoding, incomplete) = as_text(clean, cut || broke);
+            truncated = cut || incomplete;
             object.string("body", &text);
             if let Some(encoding) = encoding {
                 object.string("encoding", encoding);
@@ -238,24 +245,27 @@ fn write_attempt(attempt: &AttemptRecord, object: &mut Object) {
     }
 }
 
-/// The first `keep` bytes without credentials. What is held beyond them only serves to recognise one at the border.
-fn clean_head<'a>(held: &'a [u8], keep: usize, redactor: Option<&Redactor>) -> Cow<'a, [u8]> {
-    let Some(redactor) = redactor else { return Cow::Borrowed(&held[..keep.min(held.len())]) };
+/// The first `keep` bytes without credentials. What is held beyond them only serves to recognise one at the border. The
+/// flag: what stands in place of credentials left no room for the last of those bytes.
+fn clean_head<'a>(held: &'a [u8], keep: usize, redactor: Option<&Redactor>) -> (Cow<'a, [u8]>, bool) {
+    let Some(redactor) = redactor else { return (Cow::Borrowed(&held[..keep.min(held.len())]), false) };
     let within_reach = keep.saturating_add(redactor.longest()).min(held.len());
     match redactor.redact_head(&held[..within_reach], keep) {
-        Cow::Borrowed(clean) => Cow::Borrowed(clean),
+        Cow::Borrowed(clean) => (Cow::Borrowed(clean), false),
         Cow::Owned(mut clean) => {
+            let shortened = clean.len() > keep;
             clean.truncate(keep);
-            Cow::Owned(clean)
+            (Cow::Owned(clean), shortened)
         }
     }
 }
 
-/// Text without a character that is cut off at its end (the flag says that there was one), or base64.
-fn as_text(mut bytes: Cow<'_, [u8]>) -> (Cow<'_, str>, Option<&'static str>, bool) {
+/// Text, or base64. Of what was cut the last character may be incomplete: it is left out, and the flag says so. What is
+/// whole and ends like that is no text.
+fn as_text(mut bytes: Cow<'_, [u8]>, cut: bool) -> (Cow<'_, str>, Option<&'static str>, bool) {
     let incomplete = match std::str::from_utf8(&bytes) {
         Ok(_) => false,
-        Err(error) if error.error_len().is_none() => {
+        Err(error) if cut && error.error_len().is_none() => {
             match &mut bytes {
                 Cow::Borrowed(bytes) => *bytes = &bytes[..error.valid_up_to()],
                 Cow::Owned(bytes) => bytes.truncate(error.valid_up_to()),
@@ -491,8 +501,26 @@ mod tests {
 
     #[test]
     fn a_stream_that_broke_inside_a_character_is_text() {
-        let shown = short(with_body(BodyMode::Truncated, &b"caf\xc3"[..])).response;
-        assert_eq!((shown.body.as_deref(), shown.encoding, shown.truncated), (Some("caf"), None, true));
+        for ending in [Ending::Cut, Ending::ClientGone] {
+            let mut entry = with_body(BodyMode::Truncated, &b"caf\xc3"[..]);
+            entry.record.ending = ending;
+            let shown = short(entry).response;
+            assert_eq!((shown.body.as_deref(), shown.encoding, shown.truncated), (Some("caf"), None, true));
+        }
+    }
+
+    #[test]
+    fn a_whole_body_that_ends_like_half_a_character_loses_no_byte() {
+        let whole = b"abc\xe4\xb8";
+        let entry =
+            Entry { request_body: body(BodyMode::Truncated, &whole[..]), ..with_body(BodyMode::Full, &whole[..]) };
+        for form in [Form::Short, Form::Whole] {
+            let record = encoded(entry.clone(), form);
+            for shown in [record.request, record.response] {
+                assert_eq!((shown.encoding.as_deref(), shown.truncated), (Some("base64"), false));
+                assert_eq!(STANDARD.decode(shown.body.unwrap()).unwrap(), whole);
+            }
+        }
     }
 
     #[test]

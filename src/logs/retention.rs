@@ -4,19 +4,18 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::belief::Trust;
 use super::files::{self, LogFile};
 use crate::config::Retention;
 
-/// Deletes the files of a directory that `retention` no longer wants, oldest first. Of a clock that is not believed no
+/// Deletes the files of a directory that `retention` no longer wants, oldest first. By a clock that is not `believed` no
 /// file grows old.
 ///
 /// # Errors
 /// The first file that could not be deleted, or the directory that could not be read; the other files are seen to.
-pub(super) fn enforce(directory: &Path, retention: Retention, now: SystemTime, trust: Trust) -> io::Result<()> {
+pub(super) fn enforce(directory: &Path, retention: Retention, now: SystemTime, believed: bool) -> io::Result<()> {
     let current = files::current(directory, files::local_date(now));
     let mut outcome = Ok(());
-    for file in unwanted(files::list(directory)?, retention, now, trust, &current) {
+    for file in unwanted(files::list(directory)?, retention, now, believed, &current) {
         match std::fs::remove_file(&file.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => outcome = outcome.and(Err(error)),
             _ => {}
@@ -25,14 +24,15 @@ pub(super) fn enforce(directory: &Path, retention: Retention, now: SystemTime, t
     outcome
 }
 
-fn unwanted(files: Vec<LogFile>, retention: Retention, now: SystemTime, trust: Trust, current: &Path) -> Vec<LogFile> {
+fn unwanted(
+    files: Vec<LogFile>,
+    retention: Retention,
+    now: SystemTime,
+    believed: bool,
+    current: &Path,
+) -> Vec<LogFile> {
     // A file's last record may be from the last moment of its day.
-    let oldest_day = now.checked_sub(retention.max_age).map(files::local_date).filter(|day| match trust {
-        Trust::Full => true,
-        // That all of them are too old at once is likelier the clock's fault.
-        Trust::Some => files.iter().any(|file| file.path != current && file.date >= *day),
-        Trust::None => false,
-    });
+    let oldest_day = now.checked_sub(retention.max_age).filter(|_| believed).map(files::local_date);
     let mut total: u64 = files.iter().map(|file| file.size).sum();
     let mut unwanted = Vec::new();
     for file in files {
@@ -86,7 +86,7 @@ mod tests {
             "requests-2026-03-09.jsonl",
             "requests-2020-01-01.txt",
         ]);
-        enforce(folder.path(), Retention { max_age: 2 * DAY, max_size: u64::MAX }, noon(), Trust::Full).unwrap();
+        enforce(folder.path(), Retention { max_age: 2 * DAY, max_size: u64::MAX }, noon(), true).unwrap();
         assert_eq!(
             names(folder.path()),
             ["requests-2020-01-01.txt", "requests-2026-03-07.jsonl", "requests-2026-03-09.jsonl"]
@@ -102,28 +102,33 @@ mod tests {
             "requests-2026-03-09.jsonl",
             "notes.txt",
         ]);
-        enforce(folder.path(), Retention { max_age: 30 * DAY, max_size: 250 }, noon(), Trust::Full).unwrap();
+        enforce(folder.path(), Retention { max_age: 30 * DAY, max_size: 250 }, noon(), true).unwrap();
         assert_eq!(names(folder.path()), ["notes.txt", "requests-2026-03-09.1.jsonl", "requests-2026-03-09.jsonl"]);
-        enforce(folder.path(), Retention { max_age: 30 * DAY, max_size: 10 }, noon(), Trust::Full).unwrap();
+        enforce(folder.path(), Retention { max_age: 30 * DAY, max_size: 10 }, noon(), true).unwrap();
         assert_eq!(names(folder.path()), ["notes.txt", "requests-2026-03-09.jsonl"]);
     }
 
     #[test]
     fn an_age_before_all_time_keeps_everything() {
         let folder = folder(&["requests-1971-01-01.jsonl"]);
-        enforce(folder.path(), Retention { max_age: Duration::MAX, max_size: 1000 }, noon(), Trust::Full).unwrap();
+        enforce(folder.path(), Retention { max_age: Duration::MAX, max_size: 1000 }, noon(), true).unwrap();
         assert_eq!(names(folder.path()).len(), 1);
     }
 
     #[test]
-    fn a_clock_that_is_years_ahead_makes_nothing_old() {
+    fn what_is_too_old_goes_even_when_all_of_it_is() {
+        let folder = folder(&["requests-2026-03-01.jsonl", "requests-2026-03-02.jsonl"]);
+        enforce(folder.path(), Retention { max_age: 2 * DAY, max_size: u64::MAX }, noon(), true).unwrap();
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_leapt_years_ahead_makes_nothing_old() {
         let folder = folder(&["requests-2026-03-01.jsonl", "requests-2026-03-08.jsonl", "requests-2036-03-09.jsonl"]);
         let (retention, ahead) = (Retention { max_age: 2 * DAY, max_size: u64::MAX }, noon() + 3653 * DAY);
-        for (trust, now, left) in
-            [(Trust::Some, ahead, 3), (Trust::None, noon(), 3), (Trust::Some, noon(), 2), (Trust::Full, ahead, 1)]
-        {
-            enforce(folder.path(), retention, now, trust).unwrap();
-            assert_eq!(names(folder.path()).len(), left, "{trust:?}");
+        for (believed, left) in [(false, 3), (true, 1)] {
+            enforce(folder.path(), retention, ahead, believed).unwrap();
+            assert_eq!(names(folder.path()).len(), left);
         }
     }
 }

@@ -185,7 +185,7 @@ impl Writer {
     }
 
     fn keep_house(&mut self, now: SystemTime, steady: Instant) {
-        let trust = self.belief.look(now, steady);
+        let believed = self.belief.look(now, steady);
         let retention = self.rules.settings.retention;
         let written_enough = self.house.written > (retention.max_size / 16).min(16 << 20);
         let same_day = |kept| files::local_date(kept) == files::local_date(now);
@@ -195,7 +195,7 @@ impl Writer {
             return;
         }
         self.house = House { kept: Some(now), written: 0 };
-        if let Err(error) = retention::enforce(self.appender.directory(), retention, now, trust)
+        if let Err(error) = retention::enforce(self.appender.directory(), retention, now, believed)
             && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(%error, directory = %self.appender.directory().display(), "cannot delete old request logs");

@@ -3,9 +3,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io;
-use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use base64::Engine;
@@ -17,14 +15,11 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::Matcher;
-use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use tower_service::Service;
 
 use super::exchange::{BoxFuture, ConnectError};
+use super::trust::tls_config;
 use crate::domain::endpoint::{EndpointSpec, HttpVersion, ProxyUrl, percent_decoded};
 
 /// A byte stream to an endpoint, plain or TLS.
@@ -219,65 +214,6 @@ fn is_exhaustion(error: &io::Error) -> bool {
     use rustix::io::Errno;
     const OURS: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     Errno::from_io_error(error).is_some_and(|errno| OURS.contains(&errno))
-}
-
-/// The system's roots, those of `NODE_EXTRA_CA_CERTS` (Claude Code users have set it), and `ca_file`.
-fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
-    // Reading the system's roots takes milliseconds and a megabyte: once for all endpoints without roots of their own.
-    static SHARED: OnceLock<ClientConfig> = OnceLock::new();
-    match (ca_file, SHARED.get()) {
-        (None, Some(shared)) => Ok(shared.clone()),
-        (None, None) => {
-            let built = build_tls_config(Vec::new())?;
-            Ok(SHARED.get_or_init(|| built).clone())
-        }
-        (Some(path), _) => build_tls_config(certificates(path)?),
-    }
-}
-
-fn build_tls_config(mut extra: Vec<CertificateDer<'static>>) -> Result<ClientConfig, String> {
-    if let Some(path) = std::env::var_os("NODE_EXTRA_CA_CERTS").filter(|path| !path.is_empty()) {
-        match certificates(Path::new(&path)) {
-            Ok(more) => extra.extend(more),
-            Err(error) => tracing::warn!("NODE_EXTRA_CA_CERTS is not used: {error}"),
-        }
-    }
-    let provider = Arc::new(ring::default_provider());
-    let verifier = verifier(&provider, extra)?;
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| error.to_string())?;
-    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
-}
-
-/// The platform's own verifier; on a machine without any roots (a scratch image) Mozilla's.
-fn verifier(
-    provider: &Arc<CryptoProvider>,
-    extra: Vec<CertificateDer<'static>>,
-) -> Result<Arc<dyn ServerCertVerifier>, String> {
-    let platform = rustls_platform_verifier::Verifier::new_with_extra_roots(extra.clone(), Arc::clone(provider));
-    match platform {
-        Ok(verifier) => Ok(Arc::new(verifier)),
-        Err(error) => {
-            tracing::warn!("the system's root certificates cannot be used, Mozilla's are instead: {error}");
-            let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-            for certificate in extra {
-                roots.add(certificate).map_err(|error| error.to_string())?;
-            }
-            let built =
-                rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-            Ok(built.build().map_err(|error| error.to_string())?)
-        }
-    }
-}
-
-/// # Errors
-/// A sentence: the file cannot be read or holds no certificate.
-pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let shown = path.display();
-    let pem = std::fs::read(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let found = found.map_err(|error| format!("{shown} is no PEM certificate file: {error}"))?;
-    if found.is_empty() { Err(format!("{shown} holds no PEM certificate")) } else { Ok(found) }
 }
 
 /// Any stream of ours behind one type.

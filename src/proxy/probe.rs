@@ -25,14 +25,15 @@ use crate::live::LastGood;
 const MODEL: &str = "claude-haiku-4-5";
 const MAX_TOKENS: u64 = 16;
 
-/// Probes whatever is due, for as long as the program runs.
+/// Probes whatever is due, and notices what the passing of time changes, for as long as the program runs.
 pub async fn watch(proxy: Arc<Proxy>) {
     loop {
+        proxy.live.settle();
         for (id, spec) in proxy.live.due_probes() {
             tokio::spawn(probe_one(Arc::clone(&proxy), id, spec));
         }
         let changed = proxy.live.changed();
-        match proxy.live.next_probe() {
+        match proxy.live.next_turn() {
             Some(at) => tokio::select! {
                 () = tokio::time::sleep_until(at.into()) => {}
                 () = changed => {}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -38,6 +38,21 @@ impl Authority {
         let key = PrivateKeyDer::try_from(key.serialize_der())?;
         Ok(Identity(Arc::new(server_config(certificate.der().clone(), key)?)))
     }
+}
+
+/// What `openssl req -x509 -subj /CN=…` makes, with its PEM text: an authority that is its own server.
+pub fn self_signed(common_name: &str, names: &[&str], is_expired: bool) -> Result<(Identity, String), Error> {
+    let key = KeyPair::generate()?;
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    if is_expired {
+        params.not_after = date_time_ymd(2020, 1, 1);
+    }
+    let certificate = params.self_signed(&key)?;
+    let key = PrivateKeyDer::try_from(key.serialize_der())?;
+    Ok((Identity(Arc::new(server_config(certificate.der().clone(), key)?)), certificate.pem()))
 }
 
 fn server_config(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Result<ServerConfig, Error> {
