@@ -200,10 +200,10 @@ fn reordered(root: &Node, names: &[String]) -> Result<Vec<Step>, EditError> {
         Some(Node::Int(value)) => i64::try_from(*value).unwrap_or(1),
         _ => 1,
     };
-    let now: Vec<i64> = indices.iter().map(priority).collect();
+    let now: Vec<(i64, usize)> = indices.iter().map(|index| (priority(index), *index)).collect();
     let then = order::priorities(&now);
-    let steps = indices.into_iter().zip(now.iter().zip(then)).filter(|(_, (now, then))| *now != then);
-    Ok(steps.map(|(index, (_, then))| Step::Set { index, key: "priority", value: Node::Int(then.into()) }).collect())
+    let steps = now.into_iter().zip(then).filter(|((now, _), then)| now != then);
+    Ok(steps.map(|((_, index), then)| Step::Set { index, key: "priority", value: Node::Int(then.into()) }).collect())
 }
 
 impl Step {
