@@ -10,6 +10,7 @@ pub mod decode;
 pub mod diagnose;
 pub mod edit;
 pub mod file;
+pub mod listening;
 pub mod locate;
 pub mod mask;
 pub mod names;

@@ -7,7 +7,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::{Checker, reaches};
+use super::Checker;
+use super::own::Listeners;
 use crate::config::file::{AuthType, FileEndpoint};
 use crate::config::mask::looks_secret;
 use crate::config::{Server, WebAdmin};
@@ -27,7 +28,7 @@ impl Checker<'_> {
             self.problems.push(problem.help("each has `name`, `url`, `auth_type` and `auth_value`"));
         }
         self.names_are_unique(files);
-        let listeners = Listeners { server, admin };
+        let listeners = Listeners::new(server, admin);
         let checked = files.iter().enumerate().filter_map(|(index, file)| self.endpoint(index, file, &listeners));
         checked.map(Arc::new).collect()
     }
@@ -124,8 +125,8 @@ impl Checker<'_> {
 
     /// A request that comes back to us would go round for ever.
     fn not_our_own(&mut self, path: &str, host: &str, port: u16, listeners: &Listeners) {
-        if let Some(key) = listeners.reached_by(host, port) {
-            let what = format!("points at this proxy itself ({key} is {port})");
+        if let Some(why) = listeners.reached_by(host, port) {
+            let what = format!("points at this proxy itself ({why})");
             let problem = self.problem(path, what).label("our own listener");
             self.problems.push(problem.help("write the address of the upstream, or change the port"));
         }
@@ -178,23 +179,4 @@ fn roots(file: &Path) -> Result<(), (String, &'static str)> {
         found = true;
     }
     if found { Ok(()) } else { Err(("holds no PEM certificate".to_owned(), "no certificate")) }
-}
-
-/// What we listen on ourselves.
-struct Listeners<'a> {
-    server: &'a Server,
-    admin: &'a WebAdmin,
-}
-
-impl Listeners<'_> {
-    /// The key of the port of ours that a client of `host` and `port` would get.
-    fn reached_by(&self, host: &str, port: u16) -> Option<&'static str> {
-        if port == self.server.port && reaches(host, &self.server.host) {
-            Some("server.port")
-        } else if self.admin.enabled && port == self.admin.port && reaches(host, &self.admin.host) {
-            Some("web_admin.port")
-        } else {
-            None
-        }
-    }
 }

@@ -294,7 +294,10 @@ fn a_new_order_changes_few_lines() {
     let order = |names: &[&str]| Edit::Order { names: names.iter().map(ToString::to_string).collect() };
     assert_eq!(edited(text, &order(&["a", "b", "c"])).unwrap(), text);
     let swapped = edited(text, &order(&["a", "c", "b"])).unwrap();
-    assert_eq!(changed(text, &swapped).1, ["- {name: b, url: 'https://b.example', auth_type: passthrough, priority: 3}"]);
+    assert_eq!(
+        changed(text, &swapped).1,
+        ["- {name: b, url: 'https://b.example', auth_type: passthrough, priority: 3}"]
+    );
     let first = edited(text, &order(&["b", "c", "a"])).unwrap();
     assert_eq!(first, text.replacen("passthrough}", "passthrough, priority: 3}", 1));
     for wrong in [&["a", "b"][..], &["a", "b", "b"], &["a", "b", "c", "c"]] {
