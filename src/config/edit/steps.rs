@@ -130,7 +130,8 @@ fn passthrough_has_no_key(change: &EndpointChange) -> Result<(), EditError> {
 fn changed(now: &Node, index: usize, change: &EndpointChange, around: Around) -> Result<Vec<Step>, EditError> {
     passthrough_has_no_key(change)?;
     let mut wanted = named_keys(change);
-    if change.auth_type.as_deref() == Some("passthrough") {
+    // A key that is not named stays, for the day when the endpoint has it sent again.
+    if change.auth_type.as_deref() == Some("passthrough") && change.auth_value.is_some() {
         wanted.retain(|(key, _)| *key != "auth_value");
         wanted.push(("auth_value", None));
     }
