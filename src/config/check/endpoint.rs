@@ -12,7 +12,7 @@ use super::own::Listeners;
 use crate::config::file::{AuthType, FileEndpoint};
 use crate::config::mask::looks_secret;
 use crate::config::{Server, WebAdmin};
-use crate::domain::endpoint::{Auth, BaseUrl, EndpointSpec, ProxyUrl, normalise_path};
+use crate::domain::endpoint::{Auth, BaseUrl, EndpointSpec, ProxyUrl, normalise_path, well_escaped};
 
 const LONGEST_NAME: usize = 64;
 
@@ -80,11 +80,15 @@ impl Checker<'_> {
     }
 
     fn name(&mut self, path: &str, name: &str) -> String {
-        if name.is_empty() || name.trim() != name || name.chars().any(char::is_control) {
-            self.refuse(path, "expected a short word", "empty, or with spaces around it");
+        let (what, label) = if name.is_empty() || name.trim() != name || name.chars().any(char::is_control) {
+            ("expected a short word".to_owned(), "empty, or with spaces around it")
         } else if name.chars().count() > LONGEST_NAME {
-            self.refuse(path, format!("is longer than {LONGEST_NAME} characters"), "too long");
-        }
+            (format!("is longer than {LONGEST_NAME} characters"), "too long")
+        } else {
+            return name.to_owned();
+        };
+        let problem = self.problem(path, what).label(label);
+        self.problems.push(problem.help("logs and commands call it so: choose a word such as primary"));
         name.to_owned()
     }
 
@@ -96,7 +100,8 @@ impl Checker<'_> {
                 Some(url)
             }
             Err(why) => {
-                self.refuse(path, why, "expected https://host[:port][/path]");
+                let problem = self.problem(path, why).label("expected https://host[:port][/path]");
+                self.problems.push(problem.help("write it as in https://api.anthropic.com"));
                 None
             }
         }
@@ -106,18 +111,15 @@ impl Checker<'_> {
         let text = self.text(path, raw)?;
         match ProxyUrl::parse(&text) {
             Ok(proxy) => {
-                let port = proxy.uri().port().map(|_| proxy.uri().port_u16());
-                match port {
-                    Some(None | Some(0)) => self.refuse(path, "the port must be from 1 to 65535", "not a port"),
-                    Some(Some(port)) => {
-                        self.not_our_own(path, proxy.uri().host().unwrap_or_default(), port, listeners);
-                    }
-                    None => {}
+                if let Some(port) = proxy.uri().port_u16() {
+                    self.not_our_own(path, proxy.uri().host().unwrap_or_default(), port, listeners);
                 }
                 Some(proxy)
             }
             Err(why) => {
-                self.refuse(path, why, "expected http://host:port");
+                let problem = self.problem(path, why).label("expected http://host:port");
+                self.problems
+                    .push(problem.help("http, https or socks5, with `user:password@` before the host if need be"));
                 None
             }
         }
@@ -137,8 +139,10 @@ impl Checker<'_> {
         let fine = |c: char| {
             c.is_ascii_graphic() && !matches!(c, '?' | '#' | '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}')
         };
-        if !prefix.chars().all(fine) {
-            self.refuse(path, "expected a path such as /v1", "a character that a path cannot hold");
+        if !prefix.chars().all(fine) || !well_escaped(&prefix) {
+            let problem =
+                self.problem(path, "expected a path such as /v1").label("a character that a path cannot hold");
+            self.problems.push(problem.help("percent-encode it, as in %20 for a space"));
         }
         prefix
     }
