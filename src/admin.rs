@@ -49,6 +49,7 @@ pub use self::state::{Order, Parts, Shared, Standing};
 
 use self::serve::Service;
 use self::state::State;
+use crate::config::listening;
 
 /// How long the end of the program waits for this one's.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -115,6 +116,7 @@ async fn run(
     let first = listen::bind(&host, port).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
     let listener = match first {
         Ok((address, listener)) => {
+            listening::listens(address);
             let _ = admin.address.set(address);
             let _ = bound.send(Ok(address));
             listener
@@ -123,6 +125,7 @@ async fn run(
             let _ = bound.send(Err(error));
             let Some(listener) = listen::bind_at_last(&host, port, &mut stop).await else { return };
             let Ok(address) = listener.local_addr() else { return };
+            listening::listens(address);
             let _ = admin.address.set(address);
             tracing::info!("the admin server listens on http://{address} now");
             listener

@@ -41,6 +41,23 @@ impl Scene {
 }
 
 #[tokio::test]
+async fn a_page_may_begin_behind_a_record_or_a_time() {
+    let scene = scene(5, |config| config).await;
+    let all = scene.all();
+    for (place, id) in all.iter().enumerate() {
+        assert_eq!(scene.ids(&format!("before={id}")).await, all[place + 1..]);
+        assert_eq!(
+            scene.ids(&format!("before={id}&limit=1")).await,
+            all[place + 1..].iter().take(1).cloned().collect::<Vec<_>>()
+        );
+    }
+    assert_eq!(scene.ids("before=now").await, all);
+    let second = scene.proxy.records()[1]["time"].as_str().unwrap().replace('+', "%2B");
+    assert_eq!(scene.ids(&format!("before={second}")).await, all[4..]);
+    assert_eq!(scene.ids("before=2026-01-01").await, [""; 0]);
+}
+
+#[tokio::test]
 async fn every_filter_narrows_and_the_newest_come_first() {
     let scene = scene(9, |config| config).await;
     let all = scene.all();

@@ -25,7 +25,8 @@ pub type Outcome<T> = Result<T, Refusal>;
 
 impl Refusal {
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        let detail = ProblemDetail { code: code.to_owned(), message: message.into(), ..ProblemDetail::default() };
+        let hint = Some(usual_hint(code).to_owned());
+        let detail = ProblemDetail { code: code.to_owned(), message: message.into(), hint, ..ProblemDetail::default() };
         Self { status, detail: Box::new(detail) }
     }
 
@@ -75,6 +76,18 @@ impl Refusal {
     pub fn stopping() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "claude-proxy is stopping")
             .hint("start it again with `claude-proxy serve`")
+    }
+}
+
+/// What to do, where nobody knows better.
+fn usual_hint(code: &str) -> &'static str {
+    match code {
+        "bad_json" => "send one JSON object; GET /api/openapi.json describes it",
+        "bad_query" => "GET /api/openapi.json lists what can be asked",
+        "bad_body" | "slow_body" => "send the request again, with the whole body and its length",
+        "bad_host" => "send one Host header, such as `Host: 127.0.0.1`",
+        "bad_filter" => "a filter is made of terms such as status>=400, endpoint:name or a plain word",
+        _ => "GET /api/openapi.json describes what can be asked",
     }
 }
 

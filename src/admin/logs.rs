@@ -47,7 +47,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 pub struct LogsQuery {
     /// At most so many, 100 by default; up to 1000, as a stream up to 100000.
     pub limit: Option<String>,
-    /// `next` of the page before.
+    /// Only what is older than this: `next` of the page before, a record's id, or a time as `from` takes it.
     pub before: Option<String>,
     /// The endpoint whose answer went down, or that was tried last.
     pub endpoint: Option<String>,
@@ -178,9 +178,15 @@ struct Search {
 
 impl Search {
     fn of(asked: &LogsQuery, most: usize) -> Outcome<Self> {
+        let mut filter = filter(asked)?;
+        let mut before = asked.before.clone().filter(|before| !before.is_empty());
+        if let Some(time) = before.as_deref().and_then(|before| when::moment("before", before, clock::wall()).ok()) {
+            filter = filter.and(Filter::between(None, Some(time)));
+            before = None;
+        }
         Ok(Self {
-            filter: filter(asked)?,
-            before: asked.before.clone().filter(|before| !before.is_empty()),
+            filter,
+            before,
             limit: limit(asked.limit.as_deref(), most)?,
             detail: detail(asked.detail.as_deref())?,
         })
@@ -205,8 +211,10 @@ impl Search {
 
 fn limit(text: Option<&str>, most: usize) -> Outcome<usize> {
     let Some(text) = text else { return Ok(LIMIT) };
-    let refused =
-        || Refusal::bad_request("bad_query", format!("limit: expected a number from 1 to {most}")).field("limit");
+    let refused = || {
+        let refusal = Refusal::bad_request("bad_query", format!("limit: expected a number from 1 to {most}"));
+        refusal.field("limit").hint(format!("leave it out for {LIMIT}; pass `next` as `before` to get more"))
+    };
     let limit: usize = text.parse().map_err(|_| refused())?;
     if limit == 0 { Err(refused()) } else { Ok(limit.min(most)) }
 }
@@ -215,7 +223,9 @@ fn detail(text: Option<&str>) -> Outcome<Detail> {
     match text {
         None | Some("short") => Ok(Detail::Short),
         Some("summary") => Ok(Detail::Summary),
-        Some(_) => Err(Refusal::bad_request("bad_query", "detail: expected summary or short").field("detail")),
+        Some(_) => Err(Refusal::bad_request("bad_query", "detail: expected summary or short")
+            .field("detail")
+            .hint("GET /api/logs/{id} has the whole of a record")),
     }
 }
 
@@ -257,7 +267,7 @@ fn compared(field: &str, value: &str) -> String {
 
 fn refused(field: &str, error: FilterError) -> Refusal {
     let mut refusal = Refusal::bad_request("bad_filter", error.message).field(field);
-    refusal.detail.hint = error.hint;
+    refusal.detail.hint = error.hint.or(refusal.detail.hint);
     // Only `q` is the text that the span counts in.
     refusal.detail.span = (field == "q").then_some(error.span);
     refusal
@@ -269,10 +279,10 @@ fn crashed() -> Refusal {
 
 fn unreadable(error: &io::Error) -> Refusal {
     if error.kind() == io::ErrorKind::InvalidInput {
-        let message = "before: this is no place in the log";
+        let message = "before: this is no place in the log, no record's id and no time";
         return Refusal::bad_request("bad_query", message)
             .field("before")
-            .hint("pass `next` of the page before as it is");
+            .hint("pass `next` of the page before as it is, the `id` of a record that there is, or a time such as 2h");
     }
     Refusal::internal(format!("the log cannot be read: {error}")).hint("check the permissions of logging.log_directory")
 }

@@ -102,7 +102,7 @@ impl LogHandle {
         stop: &AtomicBool,
         hit: &mut dyn FnMut(RequestRecord) -> ControlFlow<()>,
     ) -> io::Result<Option<Cursor>> {
-        let cursor = query.before.map(str::parse::<Cursor>).transpose()?.unwrap_or_default();
+        let cursor = query.before.map(|before| self.cursor(before)).transpose()?.unwrap_or_default();
         // Memory first: what is filed while we look is then seen twice rather than not at all.
         let memory = self.only_in_memory(query, cursor.memory.as_deref());
         let store = self.store();
@@ -131,6 +131,27 @@ impl LogHandle {
             None => merge.rest_of_memory().is_break() && merge.has_more_memory(),
         };
         Ok(more.then(|| merge.cursor()))
+    }
+
+    /// What an earlier page named as its `next`, or right behind the record of that id.
+    fn cursor(&self, before: &str) -> io::Result<Cursor> {
+        match before.parse() {
+            Ok(cursor) => Ok(cursor),
+            Err(foreign) => self.behind(before)?.ok_or(foreign),
+        }
+    }
+
+    fn behind(&self, id: &str) -> io::Result<Option<Cursor>> {
+        let lines = self.recent().lines();
+        let place = lines.iter().position(|line| line.id() == id);
+        // One that no file has is older than the last one before it that a file does have.
+        let filed = match place {
+            Some(place) => lines[..=place].iter().rev().find(|line| line.is_filed()).map(|line| line.id()),
+            None => Some(id),
+        };
+        let files = filed.map(|id| self.store().place_of(id)).transpose()?.flatten();
+        let known = place.is_some() || files.is_some();
+        Ok(known.then(|| Cursor { files, memory: Some(id.to_owned()) }))
     }
 
     /// The records that fit and that no file has, newest first, behind the one of this id.
@@ -280,6 +301,11 @@ mod tests {
             }
             assert_eq!(all.join(" "), "d f2 c b f1 a", "{limit} at a time");
         }
+        for (id, older) in [("d", "f2 c b f1 a"), ("f2", "c b f1 a"), ("c", "b f1 a"), ("f1", "a"), ("a", "")] {
+            assert_eq!(page(&log, "", Some(id), 9).0, older, "behind {id}");
+        }
+        let strange = Query { filter: &Filter::default(), before: Some("none"), limit: 9, detail: Detail::Short };
+        assert_eq!(log.page(&strange, &NEVER).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         assert_eq!(log.get("a").unwrap().unwrap().record.ending, Ending::Complete);
         assert!(log.get("none").unwrap().is_none());
         // These requests are of another day than the one on which they are logged here.
