@@ -5,6 +5,7 @@
 //! ```text
 //! cargo run --release --example watched            # about a minute
 //! cargo run --release --example watched -- --quick
+//! cargo run --release --example watched -- --pages 0   # how far rounds differ that are alike
 //! ```
 //! Load, upstream, pages and proxy share this machine: compare the rows, not the numbers with another machine's.
 
