@@ -154,6 +154,13 @@ pub struct AttachArgs {
     pub admin: Option<String>,
 }
 
+impl AttachArgs {
+    /// An empty variable counts as none.
+    pub fn named(&self) -> Option<&str> {
+        self.admin.as_deref().filter(|url| !url.is_empty())
+    }
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct StatuslineArgs {
     #[command(flatten)]
@@ -161,6 +168,9 @@ pub struct StatuslineArgs {
     /// How long to wait for the proxy, in milliseconds; what is not there by then is left out
     #[arg(long, value_name = "MS", default_value_t = 15)]
     pub within: u64,
+    /// Print one JSON object: the line without its colours
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -455,7 +465,7 @@ pub enum ConfigCommand {
     Show(JsonArgs),
     /// Print the JSON schema of the file, for editors
     #[command(before_help = "Examples:\n  claude-proxy config schema > config.schema.json")]
-    Schema,
+    Schema(JsonArgs),
 }
 
 #[derive(Debug, Args)]
@@ -480,6 +490,9 @@ pub struct InitArgs {
     /// The port that the proxy listens on, from 1 to 65534
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..=65534))]
     pub port: Option<u16>,
+    /// Print one JSON object: the file that was written
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -539,6 +552,14 @@ pub fn accept_original_spelling(arguments: impl IntoIterator<Item = OsString>) -
         }
     });
     (arguments.collect(), changed)
+}
+
+/// The original served when it was told no more than its config: so does a line in its spelling.
+pub fn serve_by_default(arguments: &mut Vec<OsString>) {
+    let says_more = |argument: &OsString| ["-h", "--help", "-V", "--version", "--"].iter().any(|word| argument == word);
+    if verb(arguments).is_none() && !arguments.iter().any(says_more) {
+        arguments.push("serve".into());
+    }
 }
 
 /// The command that a line which was not understood asks for.

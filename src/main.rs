@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::AnsiColor;
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use claude_proxy::cli::{self, Cli, When};
 use claude_proxy::commands::{self, CommandError, Exit};
@@ -15,7 +16,7 @@ fn main() -> ExitCode {
     if let Some(answer) = cli::complete::answer(&arguments) {
         return if answer.is_ok() { Exit::Fine } else { Exit::Failed }.into();
     }
-    let (arguments, original) = cli::accept_original_spelling(arguments);
+    let (mut arguments, original) = cli::accept_original_spelling(arguments);
     let (as_json, color) = cli::peek(&arguments);
     match color.unwrap_or(When::Auto) {
         When::Auto => {}
@@ -23,7 +24,11 @@ fn main() -> ExitCode {
         When::Never => anstream::ColorChoice::Never.write_global(),
     }
     if original {
-        let _ = writeln!(anstream::stderr(), "note: -config is now --config (or -c)");
+        cli::serve_by_default(&mut arguments);
+    }
+    // Whoever reads JSON reads nothing else.
+    if original && !as_json {
+        let _ = writeln!(anstream::stderr(), "note: -config is now --config (or -c), and `serve` starts the proxy");
     }
     let command = Cli::command().color(match color {
         Some(When::Always) => clap::ColorChoice::Always,
@@ -34,13 +39,22 @@ fn main() -> ExitCode {
     let exit = match parsed {
         Ok(cli) => commands::run(cli).unwrap_or_else(|error| report(&error, as_json)),
         Err(error) => {
-            let exit = usage(&error, as_json);
+            let bare = error.kind() == ErrorKind::MissingSubcommand && cli::verb(&arguments).is_none();
+            let exit = if bare { report(&no_command(), as_json) } else { usage(&error, as_json) };
             // Claude Code would show nothing at all, and nobody would know why.
             let is_shown = exit == Exit::Usage && cli::verb(&arguments) == Some("statusline");
             if is_shown { commands::statusline::wrong_arguments() } else { exit }
         }
     };
     exit.into()
+}
+
+/// clap would list every command, those that the help hides too.
+fn no_command() -> CommandError {
+    CommandError::usage(
+        "no command is named",
+        "`claude-proxy serve` runs the proxy, `claude-proxy --help` lists all commands",
+    )
 }
 
 /// Help and version go to stdout and are no errors.

@@ -128,7 +128,7 @@ fn the_config_is_looked_up_in_the_promised_order() {
     let flag = ["config", "path", "-c", "flag.yaml"];
     assert_eq!(found(&flag, &variable), (real("flag.yaml"), "named by --config".into()));
     let json: Value = serde_json::from_str(&found(&["config", "path", "--json"], &[]).0).unwrap();
-    assert_eq!((&json["path"], &json["why"]), (&"config.yaml".into(), &"found in the working directory".into()));
+    assert_eq!((&json["path"], &json["why"]), (&real("config.yaml").into(), &"found in the working directory".into()));
 }
 
 #[test]
@@ -270,7 +270,7 @@ mod env {
 
     #[test]
     fn an_unknown_port_is_told() {
-        let ran = Place::with(&format!("server: {{ port: 0 }}\n{PASSTHROUGH}")).run(&["env"]);
+        let ran = Place::with(&format!("server: {{ port: 0 }}\nweb_admin: {{ port: 2 }}\n{PASSTHROUGH}")).run(&["env"]);
         assert!(ran.code == 1 && ran.err.contains("server.port is 0"), "{}", ran.err);
     }
 }
@@ -436,6 +436,74 @@ mod completing {
         let unknown = answer(&place, "tcsh", &["check", ""]);
         assert_eq!((unknown.code, unknown.out.as_str(), unknown.err.as_str()), (1, "", ""));
     }
+}
+
+#[test]
+fn the_originals_start_line_says_what_starts_it_now() {
+    let place = Place::with("endpoints: []\n");
+    // It goes on to serve, and so meets the fault of the file.
+    let ran = place.run(&["-config", "config.yaml"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("-config is now --config") && ran.err.contains("at least one endpoint"), "{}", ran.err);
+    let ran = place.run(&["-c", "config.yaml"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("claude-proxy serve") && ran.err.contains("--help"), "{}", ran.err);
+    assert!(!ran.err.contains("filter"), "{}", ran.err);
+    let ran = place.run(&[]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("serve") && ran.err.contains("--help"), "{}", ran.err);
+    let ran = place.run(&["-config", "config.yaml", "config", "show", "--json"]);
+    assert!(serde_json::from_str::<Value>(&ran.err).is_ok(), "one object: {}", ran.err);
+    assert_eq!(place.run(&["-config", "config.yaml", "--version"]).code, 0);
+}
+
+#[test]
+fn every_command_that_prints_data_prints_it_for_programs() {
+    let place = Place::with(&format!("{QUIET}{PASSTHROUGH}"));
+    let json = |line: &[&str]| {
+        let ran = place.run(line);
+        serde_json::from_str::<Value>(&ran.out)
+            .unwrap_or_else(|error| panic!("{line:?}: {error}: {}{}", ran.out, ran.err))
+    };
+    assert!(json(&["config", "schema", "--json"])["properties"].is_object());
+    let path = place.path().join("config.yaml").display().to_string();
+    assert_eq!(json(&["config", "path", "--json"])["path"], path);
+    assert!(json(&["statusline", "--json"])["line"].as_str().is_some_and(|line| !line.contains('\u{1b}')));
+    let first = place.path().join("first.yaml").display().to_string();
+    assert_eq!(json(&["init", "--yes", "--json", "-c", "first.yaml"])["file"], first);
+}
+
+#[test]
+fn an_empty_variable_names_no_admin_server_and_a_password_in_its_address_is_not_repeated() {
+    let place = Place::with(&format!("{QUIET}web_admin: {{ port: 2 }}\n{PASSTHROUGH}"));
+    let mut command = place.command(&["status"]);
+    let ran = Ran::of(command.env("CLAUDE_PROXY_ADMIN", "").output().unwrap());
+    assert_eq!(ran.code, 4, "{}", ran.err);
+    assert!(ran.err.contains("127.0.0.1:2"), "{}", ran.err);
+    let ran = place.run(&["status", "--admin", "http://me:hunter2@127.0.0.1:1"]);
+    assert_eq!(ran.code, 2);
+    assert!(!ran.err.contains("hunter2") && ran.err.contains("127.0.0.1:1"), "{}", ran.err);
+}
+
+#[test]
+fn a_broken_config_is_one_object_to_a_program_that_lists_the_endpoints() {
+    let place = Place::with("web_admin: { port: 2 }\nendpoints: [{ name: a }]\n");
+    let ran = place.run(&["endpoints", "list", "--json"]);
+    assert_eq!(ran.code, 2);
+    assert!(serde_json::from_str::<Value>(&ran.err).is_ok(), "{}", ran.err);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_config_that_cannot_be_read_is_not_passed_over() {
+    let place = Place::new();
+    std::os::unix::fs::symlink("gone.yaml", place.path().join("config.yaml")).unwrap();
+    let ran = place.run(&["config", "show"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("config.yaml: is a link to a file that is not there"), "{}", ran.err);
+    fs::remove_file(place.path().join("config.yaml")).unwrap();
+    fs::create_dir(place.path().join("config.yaml")).unwrap();
+    assert!(place.run(&["config", "show"]).err.contains("config.yaml: is no file"));
 }
 
 /// To write them anew: `for s in bash zsh fish powershell elvish; do claude-proxy completions $s; done` into these

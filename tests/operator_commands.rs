@@ -355,6 +355,24 @@ mod run_command {
     }
 
     #[tokio::test]
+    async fn a_port_that_the_system_gave_is_asked_for() {
+        let alpha = healthy("alpha").await;
+        let proxy = Config::in_order([&alpha]).admin().start().await;
+        let admin = format!("http://{}", proxy.admin().await.address);
+        let url = format!("http://{}", proxy.address());
+        let with = |line: &[&str]| {
+            let mut command = program(&proxy.folder(), line);
+            command.env("CLAUDE_PROXY_ADMIN", &admin);
+            command
+        };
+        assert_eq!(run(with(&["env", "--json"])).await.json()["ANTHROPIC_BASE_URL"], url);
+        let ran = run(with(&["run", "--", "sh", "-c", "echo $ANTHROPIC_BASE_URL"])).await;
+        assert_eq!((ran.code, ran.out.trim()), (Some(0), url.as_str()), "{}", ran.err);
+        fs::write(proxy.folder().join("other.yaml"), Config::in_order([&alpha]).yaml()).unwrap();
+        run(with(&["-c", "other.yaml", "env"])).await.refused(1, &["has another config"]);
+    }
+
+    #[tokio::test]
     async fn settings_of_claude_code_that_win_are_named() {
         let alpha = healthy("alpha").await;
         let running = running(&alpha).await;

@@ -242,3 +242,16 @@ async fn a_client_that_asks_and_leaves_at_once_has_its_record() {
     }
     eventually("fifty records", || proxy.records().len() == 50).await;
 }
+
+#[tokio::test]
+async fn who_asks_for_debug_sees_every_request_pass() {
+    let alpha = healthy("alpha").await;
+    let proxy = Config::in_order([&alpha]).set("logging.level", "debug").start().await;
+    let answer = proxy.send(&Request::message()).await;
+    let line = format!("{}: POST /v1/messages: 200 complete by alpha after ", answer.request_id());
+    proxy.says(&line).await;
+    let quiet = Config::in_order([&alpha]).start().await;
+    let answer = quiet.send(&Request::message()).await;
+    quiet.record(&answer).await;
+    assert!(!quiet.said().contains(answer.request_id()), "{}", quiet.said());
+}

@@ -28,7 +28,7 @@ fn client_by(explicit: Option<&Path>, args: &AttachArgs, section: Section) -> Re
         let message = format!("{TOKEN_VARIABLE} holds what cannot stand in a header");
         return Err(CommandError::usage(message, "set it to the value of web_admin.auth_token"));
     }
-    let target = match &args.admin {
+    let target = match args.named() {
         Some(url) => named(explicit, url, token)?,
         None => configured(section(explicit)?, token)?,
     };
@@ -52,7 +52,9 @@ fn shell_word(word: &str) -> String {
 }
 
 fn named(explicit: Option<&Path>, url: &str, token: Option<Secret>) -> Result<Target, CommandError> {
-    let wrong = |why: String| CommandError::usage(format!("--admin {url}: {why}"), "expected http://HOST:PORT");
+    // Who writes a password into it must not read it on the screen.
+    let shown = url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, host)| format!("…@{host}"));
+    let wrong = |why: String| CommandError::usage(format!("--admin {shown}: {why}"), "expected http://HOST:PORT");
     let mut target = Target::parse(url, "--admin or CLAUDE_PROXY_ADMIN").map_err(wrong)?;
     // The config's token goes to its own address only.
     target.token = token.or_else(|| {

@@ -13,7 +13,8 @@ pub fn run(explicit: Option<&Path>, command: &ConfigCommand) -> Result<Exit, Com
         ConfigCommand::Check(args) => check(explicit, args.json)?,
         ConfigCommand::Path(args) => path(explicit, args.json)?,
         ConfigCommand::Show(args) => show(explicit, args.json)?,
-        ConfigCommand::Schema => print_json(&schema::schema())?,
+        // It is JSON with the flag and without.
+        ConfigCommand::Schema(_) => print_json(&schema::schema())?,
     }
     Ok(Exit::Fine)
 }
@@ -47,12 +48,13 @@ fn counted(number: usize, what: &str) -> String {
 
 fn path(explicit: Option<&Path>, as_json: bool) -> Result<(), CommandError> {
     let located = locate(explicit, &process_environment)?;
+    let file = located.file.map(|file| std::path::absolute(&file).unwrap_or(file));
     if as_json {
-        return print_json(&json!({ "path": located.file, "why": located.why.to_string() }));
+        return print_json(&json!({ "path": file, "why": located.why.to_string() }));
     }
     note(&located.why.to_string());
-    match located.file {
-        Some(file) => print(&std::path::absolute(&file).unwrap_or(file).display().to_string()),
+    match file {
+        Some(file) => print(&file.display().to_string()),
         None => Ok(()),
     }
 }

@@ -3,21 +3,26 @@
 
 pub mod clash;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::standing::{self, Absent};
-use super::{CommandError, Exit, note, print, print_json};
-use crate::cli::{EnvArgs, EnvShell};
-use crate::config::{Server, load_server, process_environment};
+use super::{CommandError, Exit, attach, block_on, note, print, print_json};
+use crate::cli::{AttachArgs, EnvArgs, EnvShell};
+use crate::config::{Server, load_server, locate, process_environment};
+use crate::wire::status::StatusView;
+
+/// It is on this machine, mostly.
+const ASKED_WITHIN: Duration = Duration::from_secs(2);
 
 pub type Variables = Vec<(&'static str, String)>;
 
 pub fn run(explicit: Option<&Path>, args: &EnvArgs) -> Result<Exit, CommandError> {
-    let server = load_server(explicit)?;
-    let variables = variables(&server)?;
+    let server = located(explicit, load_server(explicit)?)?;
+    let variables = variables(&server);
     not_for_somebody_else(&server)?;
     if server.auth_token.is_none() {
         note(
@@ -59,15 +64,42 @@ pub fn address(server: &Server) -> String {
 }
 
 /// What points a client at this proxy.
+pub fn variables(server: &Server) -> Variables {
+    variables_in(server, &process_environment)
+}
+
+/// With the port that it really has, where the config leaves it to the system: the running proxy says it.
 ///
 /// # Errors
-/// When nobody can know the port.
-pub fn variables(server: &Server) -> Result<Variables, CommandError> {
-    if server.port == 0 {
-        let message = "server.port is 0, so the port is known only while the proxy runs";
-        return Err(CommandError::failed("port_unknown", message, "give server.port a number, such as 8080"));
+/// When there is nobody to ask.
+pub fn located(explicit: Option<&Path>, server: Server) -> Result<Server, CommandError> {
+    if server.port != 0 {
+        return Ok(server);
     }
-    Ok(variables_in(server, &process_environment))
+    match listening(explicit) {
+        Ok(port) => Ok(Server { port, ..server }),
+        Err(why) => {
+            let message = format!("server.port is 0, so only the running proxy knows the port, and {why}");
+            let hint = "start it with `claude-proxy serve`, or give server.port a number, such as 8080";
+            Err(CommandError::failed("port_unknown", message, hint))
+        }
+    }
+}
+
+/// The port of the running proxy that has this config.
+fn listening(explicit: Option<&Path>) -> Result<u16, String> {
+    let attach = AttachArgs { admin: process_environment("CLAUDE_PROXY_ADMIN") };
+    let client = attach::client(explicit, &attach).map_err(|error| error.message())?.within(ASKED_WITHIN);
+    let asked = block_on(client.get::<StatusView>("/api/status")).map_err(|error| error.to_string())?;
+    let status = asked.map_err(|error| error.to_string())?;
+    let own = locate(explicit, &process_environment).ok().and_then(|located| located.file);
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    // Another one would get our token.
+    if own.as_deref().and_then(real) != status.config.file.as_deref().and_then(|file| real(Path::new(file))) {
+        return Err(format!("the one at {} has another config", client.target().address));
+    }
+    let listen: Option<SocketAddr> = status.listen.parse().ok();
+    listen.map(|address| address.port()).ok_or_else(|| "what answers is no claude-proxy".to_owned())
 }
 
 fn variables_in(server: &Server, env: &dyn Fn(&str) -> Option<String>) -> Variables {

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
 
-use super::{CommandError, Exit, note, print};
+use super::{CommandError, Exit, note, print, print_json};
 use crate::cli::{InitArgs, InitAuth};
 use crate::config::edit::EndpointChange;
 use crate::config::edit::first::{self, Token};
@@ -47,6 +48,11 @@ pub fn run(explicit: Option<&Path>, args: &InitArgs) -> Result<Exit, CommandErro
     // Whatever was answered, the file must load; a variable may still have to be exported.
     Config::from_text(&text, Some(&path), &|name| process_environment(name).or_else(|| Some("later".to_owned())))?;
     write(&path, &text)?;
+    if args.json {
+        let file = std::path::absolute(&path).unwrap_or(path);
+        return print_json(&json!({ "file": file })).map(|()| Exit::Fine);
+    }
+    note(&format!("wrote {}", path.display()));
     print(&next_steps(&path, explicit.is_some(), &answers))?;
     Ok(Exit::Fine)
 }
@@ -164,7 +170,6 @@ fn write(path: &Path, text: &str) -> Result<(), CommandError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(failed)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-    note(&format!("wrote {}", path.display()));
     Ok(())
 }
 

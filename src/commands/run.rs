@@ -20,8 +20,8 @@ pub fn run(explicit: Option<&Path>, args: &RunArgs) -> Result<Exit, CommandError
     let Some((program, arguments)) = args.command.split_first() else {
         return Err(CommandError::usage("no command is named", "claude-proxy run -- claude"));
     };
-    let server = load_server(explicit)?;
-    let variables = env::variables(&server)?;
+    let server = env::located(explicit, load_server(explicit)?)?;
+    let variables = env::variables(&server);
     let address = env::address(&server);
     standing::soon(&address).map_err(|why| no_proxy(&address, &why, explicit))?;
     for clash in clash::all(&server, &variables) {

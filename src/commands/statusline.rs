@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anstream::ColorChoice;
 use tokio::time::timeout_at;
 
-use super::{CommandError, Exit, attach};
+use super::{CommandError, Exit, attach, print_json};
 use crate::cli::StatuslineArgs;
 use crate::client::{AdminClient, ClientError, encoded};
 use crate::clock;
@@ -29,13 +29,21 @@ const DRAWN_WITHIN: Duration = Duration::from_millis(1);
 
 pub fn run(explicit: Option<&Path>, args: &StatuslineArgs) -> Result<Exit, CommandError> {
     let deadline = clock::now() + Duration::from_millis(args.within);
+    let as_json = args.json;
     let (tell, told) = channel();
     let (file, args) = (explicit.map(Path::to_path_buf), args.clone());
     // Whatever it hangs on, it ends with the program.
     let started = thread::Builder::new().spawn(move || tell.send(compose(file.as_deref(), &args, deadline)));
     let left = deadline.saturating_duration_since(clock::now()) + DRAWN_WITHIN;
     let line = started.ok().and_then(|_| told.recv_timeout(left).ok());
-    show(line.as_deref().unwrap_or(line::SLOW));
+    let line = line.as_deref().unwrap_or(line::SLOW);
+    if as_json {
+        let plain = anstream::adapter::strip_str(line).to_string();
+        // As below.
+        let _ = print_json(&serde_json::json!({ "line": plain }));
+    } else {
+        show(line);
+    }
     Ok(Exit::Fine)
 }
 

@@ -241,10 +241,18 @@ pub fn likeness(written: &str, known: &str) -> f64 {
     plain.max(squeezed)
 }
 
-/// The known word that was probably meant.
+/// The known word that was probably meant: the one most alike, else the shortest that the written one is a piece of.
 pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let scored = known.iter().map(|word| (likeness(written, word), *word)).filter(|(score, _)| *score > 0.5);
-    scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word)
+    let alike = scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word);
+    alike.or_else(|| known.iter().filter(|word| is_piece(written, word)).min_by_key(|word| word.len()).copied())
+}
+
+/// `grace` of `shutdown_grace`, `dir` of `log_directory`, `logs` of `logging`.
+fn is_piece(written: &str, known: &str) -> bool {
+    let written = written.to_lowercase();
+    let stem = written.strip_suffix('s').unwrap_or(&written);
+    stem.len() > 2 && known.split('_').any(|part| part.starts_with(stem))
 }
 
 #[cfg(test)]
@@ -261,8 +269,24 @@ mod tests {
             ("prioirty", Some("priority")),
             ("prefix", Some("path_prefix")),
             ("zzz", None),
+            ("au", None),
+            ("prio", Some("priority")),
+            ("auth", Some("auth_type")),
+            ("type", Some("auth_type")),
+            ("path", Some("path_prefix")),
         ] {
             assert_eq!(nearest(written, &known), meant, "{written}");
+        }
+        for (written, meant) in [
+            ("log", "logging"),
+            ("logs", "logging"),
+            ("grace", "shutdown_grace"),
+            ("dir", "log_directory"),
+            ("idle", "stream_idle"),
+            ("strict", "strict_anthropic_format"),
+            ("age", "max_age"),
+        ] {
+            assert_eq!(nearest(written, &[meant, "url"]), Some(meant), "{written}");
         }
         assert_eq!(one_of(&["a", "b", "c"]), "a, b or c");
     }

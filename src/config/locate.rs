@@ -57,8 +57,14 @@ pub fn locate(explicit: Option<&Path>, env: Environment) -> Result<Located, Conf
     }
     let here = (PathBuf::from("config.yaml"), Why::WorkingDirectory);
     let candidates = [Some(here), user_file(env).map(|path| (path, Why::UserDirectory))];
-    let found = candidates.into_iter().flatten().find(|(path, _)| path.is_file());
+    let found = candidates.into_iter().flatten().find(|(path, _)| path.symlink_metadata().is_ok());
     Ok(match found {
+        // Passed over in silence, whoever put it there would look for the fault elsewhere.
+        Some((path, why)) if !path.is_file() => {
+            let what = if path.exists() { "is no file" } else { "is a link to a file that is not there" };
+            let message = format!("{}: {what} ({why})", path.display());
+            return Err(ConfigError::file(&path, message, "take it away, or name another file with --config"));
+        }
         Some((file, why)) => Located { file: Some(file), why },
         None => Located { file: None, why: Why::BuiltIn },
     })

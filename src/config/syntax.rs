@@ -7,7 +7,7 @@ use super::tree::{self, Node, Place, SyntaxError};
 pub(super) const LARGEST: usize = 1 << 20;
 
 /// What the parser says, what that means, and what to do. The first that fits counts.
-const MEANINGS: [(&str, &str, &str); 12] = [
+const MEANINGS: [(&str, &str, &str); 17] = [
     ("unexpected end of stream", "a quote is never closed", "close the quote, or write the value without quotes"),
     ("unexpected document indicator", "a quote is never closed", "close the quote, or write the value without quotes"),
     ("while scanning a simple key", "expected `key: value`", "write a colon and a space after the key"),
@@ -37,6 +37,31 @@ const MEANINGS: [(&str, &str, &str); 12] = [
         "use single quotes, or write two backslashes",
     ),
     ("cannot start any token", "a value cannot start with this character", "put the value in quotes"),
+    (
+        "did not find expected node content",
+        "a value is missing here, or a bracket or comma is too many",
+        "close every bracket that is open, and quote a value that holds brackets, braces or commas",
+    ),
+    (
+        "did not find expected alphabetic or numeric character",
+        "a value cannot start with this character",
+        "put a value that starts with `*` or `&` in quotes",
+    ),
+    (
+        "did not find expected comment or line break",
+        "nothing can stand behind `>` or `|` on their line",
+        "write the text on the lines below, or put a value that starts so in quotes",
+    ),
+    (
+        "block sequence entries are not allowed",
+        "a list cannot begin on the line of its key",
+        "begin each entry with `- ` on a line of its own",
+    ),
+    (
+        "directive",
+        "a line cannot start with this character",
+        "remove the line, or put a value that starts with `%` in quotes",
+    ),
     ("unknown anchor", "there is no such anchor", "put a value that starts with `*` in quotes"),
     ("limit exceeded", "the file is nested too deeply", "the settings have three levels"),
     ("without a !tag", "a !tag has no meaning here", "put a value that starts with `!` in quotes"),
@@ -66,8 +91,10 @@ pub fn read(source: Source<'_>) -> Result<Node, Box<Finding>> {
 
 fn explain(source: Source<'_>, error: &SyntaxError) -> Finding {
     let said = error.said.as_str();
-    if said.contains("more than one document") {
-        let second = source.text.match_indices("\n---").next().map_or(0, |(at, _)| at + 1);
+    if said.contains("more than one document")
+        && let Some((before, _)) = source.text.match_indices("\n---").next()
+    {
+        let second = before + 1;
         let problem = Problem::new(Place::default(), "the file holds more than one YAML document").label("the second");
         return source.draw_at(second, String::new(), problem.help("keep one of them"));
     }
@@ -81,7 +108,7 @@ fn explain(source: Source<'_>, error: &SyntaxError) -> Finding {
         ("a tab cannot indent YAML", "use spaces")
     } else {
         let meaning = MEANINGS.iter().find(|(words, ..)| said.contains(words));
-        meaning.map_or(("the parser does not understand this", "check this line and the one above"), |m| (m.1, m.2))
+        meaning.map_or(("expected sections of `key: value` lines", "check this line and the one above"), |m| (m.1, m.2))
     };
     let problem = Problem::new(Place::default(), format!("not valid YAML: {what}")).label("here").help(help);
     source.draw_at(offset, String::new(), problem)

@@ -352,6 +352,21 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_are_no_records_are_no_requests() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("logs");
+        let log = log(&directory, RequestTypes::All, &["a"]);
+        let file = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
+        let file = file.into_iter().find(|path| path.extension().is_some_and(|end| end == "jsonl")).unwrap();
+        let strange = "[]\n{}\n{\"v\":1}\n{\"foo\":\"bar\"}\n";
+        fs::write(&file, fs::read_to_string(&file).unwrap() + strange).unwrap();
+        for detail in [Detail::Short, Detail::Summary] {
+            let query = Query { filter: &Filter::default(), before: None, limit: 9, detail };
+            assert_eq!(log.page(&query, &NEVER).unwrap().logs.len(), 1);
+        }
+    }
+
+    #[test]
     fn what_the_disk_refused_is_still_shown() {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().join("logs");

@@ -167,12 +167,12 @@ impl Search<'_> {
         }
     }
 
-    /// `None` for what does not fit, or is no record: half a line that a killed writer left.
+    /// `None` for what does not fit, or is no record: half a line that a killed writer left, or a line of somebody else's.
     fn record(&self, line: &[u8]) -> Option<RequestRecord> {
         let record = if self.detail == Detail::Summary && !self.filter.reads_bodies() {
             Lean::read(line)?.into_record()
         } else {
-            serde_json::from_slice(line).ok()?
+            serde_json::from_slice(line).ok().filter(|record: &RequestRecord| !record.id.is_empty())?
         };
         self.filter.matches(&record).then(|| cut(record, self.detail))
     }

@@ -259,6 +259,7 @@ impl Trip {
                 Ending::Complete | Ending::RelayedError => None,
             };
         }
+        tell(&record);
         let key = self.ticket.take().map_or(0, |ticket| ticket.key());
         self.ledgers.log.submit(Entry {
             key,
@@ -270,6 +271,20 @@ impl Trip {
             response_body: std::mem::take(&mut self.response_body).finish(),
         });
     }
+}
+
+/// For who wants to see every request pass.
+fn tell(record: &RequestRecord) {
+    tracing::debug!(
+        "{}: {} {}: {} {} by {} after {} ms",
+        record.id,
+        record.method,
+        record.path.split('?').next().unwrap_or_default(),
+        record.status,
+        record.ending.word(),
+        record.endpoint.as_deref().unwrap_or("no endpoint"),
+        record.duration_ms
+    );
 }
 
 fn millis(duration: Duration) -> u64 {

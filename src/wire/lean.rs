@@ -37,9 +37,9 @@ pub struct Sized {
 }
 
 impl Lean {
-    /// `None` for what is no record: half a line that a killed writer left.
+    /// `None` for what is no record: half a line that a killed writer left, or a line of somebody else's.
     pub fn read(line: &[u8]) -> Option<Self> {
-        serde_json::from_slice(line).ok()
+        serde_json::from_slice(line).ok().filter(|lean: &Self| !lean.id.is_empty())
     }
 
     pub fn into_record(self) -> RequestRecord {
@@ -140,5 +140,8 @@ mod tests {
         record.timeline = None;
         assert_eq!(read, record);
         assert!(Lean::read(b"{\"id\":\"half").is_none());
+        for strange in ["[]", "{}", "{\"v\":1}", "{\"foo\":\"bar\"}", "{\"id\":\"\"}", "null"] {
+            assert!(Lean::read(strange.as_bytes()).is_none(), "{strange} counts as a request");
+        }
     }
 }

@@ -23,16 +23,16 @@ use crate::wire::status::{EndpointList, EndpointView};
 use crate::wire::words::{self, NOTHING};
 
 pub(super) fn run(explicit: Option<&Path>, args: &StatusArgs) -> Result<Exit, CommandError> {
-    let (list, live) = block_on(async {
+    let (list, route) = block_on(async {
         let route = route::find(explicit, &args.attach, false).await?;
-        let live = matches!(route, Route::Proxy(_));
-        match &route {
-            Route::Proxy(_) => {}
-            Route::File { path, why } => note(&format!("{why}, so this is what {} has", path.display())),
-            Route::NoFile { why, .. } => note(&format!("{why}, and there is no config file: this is built in")),
-        }
-        Ok::<_, CommandError>((of(&route).await?, live))
+        Ok::<_, CommandError>((of(&route).await?, route))
     })??;
+    match &route {
+        Route::Proxy(_) => {}
+        Route::File { path, why } => note(&format!("{why}, so this is what {} has", path.display())),
+        Route::NoFile { why, .. } => note(&format!("{why}, and there is no config file: this is built in")),
+    }
+    let live = matches!(route, Route::Proxy(_));
     if args.json {
         print_json(&list)?;
     } else if args.plain {

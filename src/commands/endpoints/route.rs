@@ -21,7 +21,7 @@ pub(super) enum Route {
 
 /// `creating`: a file that was named need not be there yet.
 pub(super) async fn find(explicit: Option<&Path>, attach: &AttachArgs, creating: bool) -> Result<Route, CommandError> {
-    if attach.admin.is_some() {
+    if attach.named().is_some() {
         // Whoever names a proxy means that one: without it there is nothing to do.
         let client = attach::client(explicit, attach)?;
         let status: StatusView = client.get("/api/status").await?;

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::commands::env::reachable;
-use crate::commands::{CommandError, Exit};
+use crate::commands::CommandError;
+use crate::commands::env::{located, reachable};
 use crate::config::{Server, load_server};
 use crate::domain::redact::{REDACTED, is_secret_header};
 use crate::wire::harmless::{harmless, is_obeyed};
@@ -36,18 +36,7 @@ pub(super) struct Curl {
 }
 
 pub(super) fn command(explicit: Option<&Path>, record: &RequestRecord) -> Result<Curl, CommandError> {
-    let server = load_server(explicit)?;
-    if server.port == 0 {
-        let message = "server.port is 0, so the port is known only while the proxy runs";
-        let hint = "give server.port a number, such as 8080".to_owned();
-        return Err(CommandError::Other {
-            exit: Exit::Failed,
-            code: "port_unknown",
-            message: message.into(),
-            hint: Some(hint),
-        });
-    }
-    Ok(of(&server, record))
+    Ok(of(&located(explicit, load_server(explicit)?)?, record))
 }
 
 fn of(server: &Server, record: &RequestRecord) -> Curl {

@@ -11,7 +11,7 @@ use crate::wire::filter::{Filter, FilterError};
 /// Lines that come back with the up arrow.
 const MOST_HISTORY: usize = 100;
 /// What `F` filters by.
-const FAILURES: &str = "status>=400";
+const FAILURES: &str = "-ending:complete";
 
 impl Model {
     pub(super) fn begin(&mut self, purpose: Purpose) {
