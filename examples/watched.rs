@@ -37,18 +37,36 @@ struct Args {
     /// Event streams attached
     #[arg(long, default_value_t = 10)]
     pages: usize,
-    /// A tenth of the time, for a first look
+    /// A tenth of the rounds, for a first look
     #[arg(long)]
     quick: bool,
 }
 
 const CONNECTIONS: u32 = 20;
-const ROUNDS: usize = 6;
+/// Many short ones: what else the machine does meanwhile spoils some of them, and the medians pass over those.
+const ROUNDS: usize = 20;
+const ROUND: Duration = Duration::from_millis(1200);
+/// Before each round, not measured: connections are made, pages get what they begin with.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// What was measured in one round, of one kind of request, in microseconds.
+#[derive(Clone, Copy)]
+struct Round {
+    p50: i64,
+    p99: i64,
+}
+
+impl Round {
+    fn of(mut samples: Vec<i64>) -> Self {
+        samples.sort_unstable();
+        Self { p50: at(&samples, 50), p99: at(&samples, 99) }
+    }
+}
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let args = Args::parse();
-    let time = Duration::from_millis(if args.quick { 500 } else { 5000 });
+    let rounds = if args.quick { ROUNDS / 10 } else { ROUNDS };
     let upstream = Upstream::new("bench")
         .forgetting()
         .always(Reply::stream([bodies::events(&["Hello"]).concat()]))
@@ -57,37 +75,48 @@ async fn main() -> Result<(), Failure> {
     let mut program = Program::start(&config(&upstream)).await?;
     let admin = admin(&mut program).await?;
 
-    let names = ["direct, nobody watches", "proxy, nobody watches", "direct, pages attached", "proxy, pages attached"];
-    let mut sides = names.map(|name| (name, Vec::new()));
+    let names = ["direct, nobody watches", "direct, pages attached", "proxy, nobody watches", "proxy, pages attached"];
+    let mut rows = names.map(|name| (name, Vec::new()));
     let read = Arc::new(AtomicU64::new(0));
-    for _ in 0..ROUNDS {
-        for (first, pages) in [(0, 0), (2, args.pages)] {
-            let watching = Watching::start(admin, pages, Arc::clone(&read))?;
+    for round in 0..rounds {
+        // Whoever comes second profits from what the first one warmed.
+        let turns = if round % 2 == 0 { [0, 1] } else { [1, 0] };
+        for watched in turns {
+            let watching = Watching::start(admin, watched * args.pages, Arc::clone(&read))?;
             let (direct, through) =
-                tokio::join!(paced(upstream.address(), args.rate / 10, time), paced(program.address, args.rate, time));
-            sides[first].1.extend(direct?);
-            sides[first + 1].1.extend(through?);
+                tokio::join!(paced(upstream.address(), args.rate / 10), paced(program.address, args.rate));
+            rows[watched].1.push(Round::of(direct?));
+            rows[2 + watched].1.push(Round::of(through?));
             watching.end()?;
         }
     }
-    tell(&mut sides, &args, read.load(Ordering::Relaxed));
+    tell(&rows, &args, read.load(Ordering::Relaxed));
     Ok(())
 }
 
-fn tell(sides: &mut [(&str, Vec<u64>); 4], args: &Args, read: u64) {
-    println!("{} requests per second, {} pages; microseconds", args.rate, args.pages);
-    println!("{:<24} {:>9} {:>9} {:>9} {:>9}", "", "requests", "p50", "p90", "p99");
-    for (name, samples) in &mut *sides {
-        samples.sort_unstable();
-        let [p50, p90, p99] = [50, 90, 99].map(|percent| percentile(samples, percent));
-        println!("{name:<24} {:>9} {p50:>9} {p90:>9} {p99:>9}", samples.len());
+fn tell(rows: &[(&str, Vec<Round>); 4], args: &Args, read: u64) {
+    let rounds = rows[0].1.len();
+    println!(
+        "{} requests per second, {} pages, {rounds} rounds; microseconds: median (quartiles)",
+        args.rate, args.pages
+    );
+    println!("{:<24} {:>20} {:>20}", "", "p50", "p99");
+    for (name, rounds) in rows {
+        let [p50, p99] = [|round: &Round| round.p50, |round: &Round| round.p99].map(|of| spread(rounds.iter().map(of)));
+        println!("{name:<24} {p50:>20} {p99:>20}");
     }
-    for percent in [50, 99] {
-        let of = |at: usize| i128::from(percentile(&sides[at].1, percent));
-        let (alone, watched) = (of(1) - of(0), of(3) - of(2));
-        println!("added at p{percent}: {alone:+} with nobody watching, {watched:+} with pages attached");
-    }
+    // Each round beside the one that came right before or after it.
+    let pairs = || rows[2].1.iter().zip(&rows[3].1);
+    let p50 = spread(pairs().map(|(alone, watched)| watched.p50 - alone.p50));
+    let p99 = spread(pairs().map(|(alone, watched)| watched.p99 - alone.p99));
+    println!("{:<24} {p50:>20} {p99:>20}", "the pages' share");
     println!("the pages read {} KiB of events", read >> 10);
+}
+
+fn spread(values: impl Iterator<Item = i64>) -> String {
+    let mut sorted: Vec<i64> = values.collect();
+    sorted.sort_unstable();
+    format!("{} ({} to {})", at(&sorted, 50), at(&sorted, 25), at(&sorted, 75))
 }
 
 /// Pages on a thread of their own, so that reading does not hold up who measures.
@@ -121,7 +150,7 @@ impl Watching {
     }
 }
 
-fn percentile(sorted: &[u64], percent: usize) -> u64 {
+fn at(sorted: &[i64], percent: usize) -> i64 {
     sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
 }
 
@@ -147,21 +176,23 @@ async fn admin(program: &mut Program) -> Result<SocketAddr, Failure> {
 async fn watch(admin: SocketAddr, read: Arc<AtomicU64>) -> Result<(), Failure> {
     let mut stream = TcpStream::connect(admin).await?;
     stream.write_all(format!("GET /api/events HTTP/1.1\r\nhost: {admin}\r\n\r\n").as_bytes()).await?;
-    let mut buffer = vec![0; 64 << 10];
+    let mut buffer = vec![0; 256 << 10];
     loop {
         match stream.read(&mut buffer).await? {
             0 => return Ok(()),
             some => read.fetch_add(some as u64, Ordering::Relaxed),
         };
+        // What a page costs its browser is not what is measured.
+        std::thread::yield_now();
     }
 }
 
 /// Times to whole answers in microseconds, of `rate` requests a second.
-async fn paced(to: SocketAddr, rate: u32, time: Duration) -> Result<Vec<u64>, Failure> {
+async fn paced(to: SocketAddr, rate: u32) -> Result<Vec<i64>, Failure> {
     let every = Duration::from_secs(1) * CONNECTIONS / rate;
     let mut running = JoinSet::new();
     for place in 0..CONNECTIONS {
-        running.spawn(connection(to, every, every * place / CONNECTIONS, time));
+        running.spawn(connection(to, every, every * place / CONNECTIONS));
     }
     let mut all = Vec::new();
     while let Some(one) = running.join_next().await {
@@ -170,15 +201,15 @@ async fn paced(to: SocketAddr, rate: u32, time: Duration) -> Result<Vec<u64>, Fa
     Ok(all)
 }
 
-async fn connection(to: SocketAddr, every: Duration, offset: Duration, time: Duration) -> Result<Vec<u64>, Failure> {
+async fn connection(to: SocketAddr, every: Duration, offset: Duration) -> Result<Vec<i64>, Failure> {
     let mut stream = TcpStream::connect(to).await?;
     stream.set_nodelay(true)?;
     let request = request(to);
     let mut buffer = Vec::with_capacity(16 << 10);
     let mut samples = Vec::new();
-    let until = clock::now() + time;
-    let mut next = clock::now() + offset;
-    while next < until {
+    let begin = clock::now();
+    let mut next = begin + offset;
+    while next < begin + WARM_UP + ROUND {
         tokio::time::sleep_until(next.into()).await;
         next += every;
         let start = clock::now();
@@ -189,7 +220,9 @@ async fn connection(to: SocketAddr, every: Duration, offset: Duration, time: Dur
                 return Err("the other side closed the connection".into());
             }
         }
-        samples.push(start.elapsed().as_micros().try_into()?);
+        if start > begin + WARM_UP {
+            samples.push(start.elapsed().as_micros().try_into()?);
+        }
         if !buffer.starts_with(b"HTTP/1.1 200") {
             return Err(format!("not an answer to measure: {}", String::from_utf8_lossy(&buffer)).into());
         }
@@ -204,7 +237,7 @@ fn request(to: SocketAddr) -> String {
     );
     format!(
         "POST /v1/messages HTTP/1.1\r\nhost: {to}\r\ncontent-type: application/json\r\n\
-         anthropic-version: 2023-06-01\r\ncontent-length: {}\r\n\r\n{body}",
+         anthropic-version: 2023-06-01\r\nx-api-key: sk-of-this-client\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 }

@@ -9,7 +9,8 @@
 //! guard   Host, Origin, token                      login   sessions
 //! routes  the table of all routes                  openapi its description
 //! status  views of the program and the endpoints   endpoints, candidate   changes and tests
-//! events  what happens, pushed                     logs, stats            what happened, read back
+//! events  who watches what happens                 logs, stats            what happened, read back
+//! feed    pieces of it, shared by all of them      telling one happening as text
 //! metrics figures for Prometheus                   settings, assets
 //! ```
 
@@ -19,6 +20,7 @@ pub mod calendar;
 pub mod candidate;
 pub mod endpoints;
 pub mod events;
+pub mod feed;
 pub mod guard;
 pub mod input;
 pub mod listen;
@@ -32,6 +34,7 @@ pub mod settings;
 pub mod state;
 pub mod stats;
 pub mod status;
+pub mod telling;
 pub mod when;
 
 use std::io;
@@ -46,6 +49,7 @@ pub use self::state::{Order, Parts, Shared, Standing};
 
 use self::serve::Service;
 use self::state::State;
+use crate::config::listening;
 
 /// How long the end of the program waits for this one's.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -112,6 +116,7 @@ async fn run(
     let first = listen::bind(&host, port).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
     let listener = match first {
         Ok((address, listener)) => {
+            listening::listens(address);
             let _ = admin.address.set(address);
             let _ = bound.send(Ok(address));
             listener
@@ -120,6 +125,7 @@ async fn run(
             let _ = bound.send(Err(error));
             let Some(listener) = listen::bind_at_last(&host, port, &mut stop).await else { return };
             let Ok(address) = listener.local_addr() else { return };
+            listening::listens(address);
             let _ = admin.address.set(address);
             tracing::info!("the admin server listens on http://{address} now");
             listener

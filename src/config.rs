@@ -10,6 +10,7 @@ pub mod decode;
 pub mod diagnose;
 pub mod edit;
 pub mod file;
+pub mod listening;
 pub mod locate;
 pub mod mask;
 pub mod names;
@@ -195,7 +196,7 @@ impl Config {
 /// The passwords of the outbound proxies that the environment names.
 fn environment_passwords() -> impl Iterator<Item = Secret> {
     let names = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
-    let proxies = names.into_iter().filter_map(|name| ProxyUrl::parse(&process_environment(name)?).ok());
+    let proxies = names.into_iter().filter_map(|name| ProxyUrl::read(&process_environment(name)?).ok());
     proxies.flat_map(|proxy| proxy.secrets().collect::<Vec<_>>())
 }
 

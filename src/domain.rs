@@ -7,6 +7,7 @@ pub mod failover;
 pub mod fault;
 pub mod headers;
 pub mod health;
+pub mod host;
 pub mod json;
 pub mod message;
 pub mod peek;

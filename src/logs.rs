@@ -15,7 +15,6 @@ mod encode;
 mod index;
 mod indexing;
 mod json;
-mod lean;
 mod merged;
 mod position;
 mod queue;

@@ -21,7 +21,7 @@ pub use self::happenings::{Backlog, Happening, Numbered};
 pub use self::under_way::{Begun, Ticket, UnderWay};
 
 use self::figures::Board;
-use self::happenings::Ring;
+use self::happenings::{HANDED, Ring};
 use self::sessions::Sessions;
 use crate::clock;
 use crate::domain::health::State;
@@ -34,10 +34,14 @@ use crate::wire::status::{RunningView, Totals};
 /// Shared by all who answer, log and watch.
 #[derive(Debug)]
 pub struct Traffic {
+    /// Names this run of the program: unlike any other.
+    run: String,
     /// By key, so the oldest come first.
     running: Mutex<BTreeMap<u64, Arc<UnderWay>>>,
     keys: AtomicU64,
     ring: Mutex<Ring>,
+    /// The number of the newest happening, for those who only ask whether there is one.
+    last: AtomicU64,
     /// Somebody may wait for the next happening.
     stirred: Notify,
     board: Mutex<Board>,
@@ -48,9 +52,11 @@ impl Traffic {
     pub fn new() -> Arc<Self> {
         let run = clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
         Arc::new(Self {
+            run: format!("{run:x}"),
             running: Mutex::default(),
             keys: AtomicU64::new(1),
-            ring: Mutex::new(Ring::new(format!("{run:x}"))),
+            ring: Mutex::default(),
+            last: AtomicU64::new(0),
             stirred: Notify::new(),
             board: Mutex::default(),
             sessions: Mutex::default(),
@@ -132,21 +138,44 @@ impl Traffic {
     }
 
     pub fn publish(&self, happening: Happening) {
-        self.ring().push(happening);
+        let mut ring = self.ring();
+        self.last.store(ring.push(happening), Ordering::Release);
+        drop(ring);
         self.stirred.notify_waiters();
     }
 
-    /// What happened behind the happening of that id, or the beginning of it when it is much; `None`: only its end is
-    /// told, to go on from.
-    pub fn since(&self, last: Option<&str>) -> Backlog {
-        self.ring().since(last)
+    /// A place is the number of the happening that it is behind. This one is behind all that happened; what comes is held
+    /// from now on.
+    pub fn newest(&self) -> u64 {
+        self.ring().newest()
     }
 
-    /// Returns when something happened behind the number `seen` ([`Backlog::last`]).
-    pub async fn changed(&self, seen: u64) {
+    /// What stands for a place outside of the program.
+    pub fn id(&self, place: u64) -> String {
+        format!("{}-{place}", self.run)
+    }
+
+    /// `None` for what is no id of this run's.
+    pub fn place(&self, id: &str) -> Option<u64> {
+        let place = id.strip_prefix(&self.run)?.strip_prefix('-')?.parse().ok()?;
+        (place <= self.last.load(Ordering::Acquire)).then_some(place)
+    }
+
+    pub fn has_news(&self, place: u64) -> bool {
+        self.last.load(Ordering::Acquire) > place
+    }
+
+    pub fn since(&self, place: u64) -> Backlog {
+        let mut backlog = Backlog { events: Vec::with_capacity(HANDED), ..Backlog::default() };
+        self.ring().since(place, &mut backlog);
+        backlog
+    }
+
+    /// Returns when something happened behind the place.
+    pub async fn changed(&self, place: u64) {
         loop {
             let stirred = self.stirred.notified();
-            if self.ring().last() > seen {
+            if self.has_news(place) {
                 return;
             }
             stirred.await;
@@ -201,21 +230,23 @@ mod tests {
     #[test]
     fn who_comes_back_misses_nothing_that_is_still_held() {
         let traffic = Traffic::new();
-        let start = traffic.since(None);
-        let id = format!("{}-{}", start.run, start.last);
+        let id = traffic.id(traffic.newest());
         for name in ["a", "b"] {
             traffic.endpoint_changed(name, State::Up, State::Down, None);
         }
-        let backlog = traffic.since(Some(&id));
-        assert_eq!((backlog.events.len(), backlog.missed), (2, None));
-        assert_eq!(traffic.since(Some(&backlog.id(backlog.events[0].number))).events.len(), 1);
-        assert_eq!(traffic.since(Some(&backlog.id(backlog.last))).events.len(), 0);
+        let backlog = traffic.since(traffic.place(&id).unwrap());
+        assert_eq!((backlog.events.len(), backlog.gone), (2, 0));
+        assert_eq!(traffic.since(backlog.events[0].number).events.len(), 1);
+        for unknown in ["other-1", &traffic.id(99), &traffic.run, "x", "-", ""] {
+            assert_eq!(traffic.place(unknown), None, "{unknown}");
+        }
+        assert_eq!((traffic.since(backlog.last).events.len(), traffic.has_news(backlog.last)), (0, false));
     }
 
     #[tokio::test]
     async fn who_waits_is_woken_and_who_is_behind_need_not_wait() {
         let traffic = Traffic::new();
-        let seen = traffic.since(None).last;
+        let seen = traffic.newest();
         let waiting = tokio::spawn({
             let traffic = Arc::clone(&traffic);
             async move { traffic.changed(seen).await }

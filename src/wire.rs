@@ -5,6 +5,7 @@
 pub mod event;
 pub mod filter;
 pub mod harmless;
+pub mod lean;
 pub mod line;
 pub mod logs;
 pub mod pretty;

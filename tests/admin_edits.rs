@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::admin::Admin;
-use crate::support::proxy::{KEY, Proxy};
+use crate::support::proxy::{Config, Endpoint, KEY, Proxy};
 use crate::support::{Reply, Request, Upstream, assert_right, healthy};
 
 /// A file as a person writes it, over `alpha` and `beta`.
@@ -90,6 +90,22 @@ async fn every_change_is_in_force_with_its_answer_and_leaves_the_rest_of_the_fil
         assert!(file.contains(kept), "{kept} is lost:\n{file}");
     }
     assert!(!file.contains("alpha") && !file.contains("delta"), "{file}");
+}
+
+#[tokio::test]
+async fn an_order_asked_for_among_equals_is_the_order_shown_and_tried() {
+    let (a, b, c) = (healthy("a").await, healthy("b").await, healthy("c").await);
+    let equals = [("a", &a), ("b", &b), ("c", &c)].map(|(name, upstream)| Endpoint::at(name, &upstream.url()));
+    let proxy = Config::of(equals).admin().start().await;
+    let admin = proxy.admin().await;
+    for names in [["c", "a", "b"], ["b", "c", "a"], ["a", "b", "c"], ["c", "b", "a"]] {
+        let ordered = admin.change("POST", "/api/endpoints/order", &json!({ "names": names })).await;
+        assert_ne!(ordered["diff"], "", "{names:?}");
+        let list = admin.json("/api/endpoints").await;
+        let shown: Vec<_> = list["endpoints"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+        assert_eq!(shown, names);
+    }
+    assert_right(&proxy.send(&Request::message()).await, false, "c");
 }
 
 #[tokio::test]

@@ -112,8 +112,34 @@ async fn who_comes_back_gets_what_happened_meanwhile_once_and_in_order() {
     // From the middle, by the query as EventSource cannot do it by a header.
     let path = format!("/api/events?last_event_id={}", ids[8]);
     let mut again = crate::support::admin::Events(admin.client().open(&Request::get(&path)).await);
-    let rest = [again.happening().await, again.happening().await, again.happening().await];
-    assert_eq!(rest, all[9..]);
+    for expected in &all[9..] {
+        let event = again.happening().await;
+        assert_eq!((event.id, event.name), (expected.id.clone(), expected.name.clone()));
+    }
+}
+
+/// Nobody can look at hundreds of requests one by one, and each event costs every page that is attached.
+#[tokio::test]
+async fn of_much_that_happened_at_once_each_request_is_told_by_its_end_alone() {
+    const REQUESTS: usize = 30;
+    let alpha = healthy("alpha").await;
+    let (proxy, admin) = proxy_with(&alpha).await;
+    let place = admin.events(None).await.next().await.unwrap().id.unwrap();
+    for _ in 0..REQUESTS {
+        proxy.send(&Request::message()).await;
+    }
+    admin.until("/api/status", |status| status["totals"]["requests"] == REQUESTS).await;
+    let mut events = admin.events(Some(&place)).await;
+    let mut told = std::collections::HashSet::new();
+    for _ in 0..REQUESTS {
+        let event = events.happening().await;
+        assert_eq!(event.name, "request_ended");
+        told.insert(event.data["record"]["id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(told.len(), REQUESTS, "and none of them is left out");
+    let last = proxy.send(&Request::message()).await;
+    assert_eq!(events.happening().await.name, "request_started");
+    assert_eq!(events.named("request_ended").await.data["record"]["id"], last.request_id());
 }
 
 #[tokio::test]

@@ -41,6 +41,23 @@ impl Scene {
 }
 
 #[tokio::test]
+async fn a_page_may_begin_behind_a_record_or_a_time() {
+    let scene = scene(5, |config| config).await;
+    let all = scene.all();
+    for (place, id) in all.iter().enumerate() {
+        assert_eq!(scene.ids(&format!("before={id}")).await, all[place + 1..]);
+        assert_eq!(
+            scene.ids(&format!("before={id}&limit=1")).await,
+            all[place + 1..].iter().take(1).cloned().collect::<Vec<_>>()
+        );
+    }
+    assert_eq!(scene.ids("before=now").await, all);
+    let second = scene.proxy.records()[1]["time"].as_str().unwrap().replace('+', "%2B");
+    assert_eq!(scene.ids(&format!("before={second}")).await, all[4..]);
+    assert_eq!(scene.ids("before=2026-01-01").await, [""; 0]);
+}
+
+#[tokio::test]
 async fn every_filter_narrows_and_the_newest_come_first() {
     let scene = scene(9, |config| config).await;
     let all = scene.all();
@@ -98,6 +115,31 @@ async fn pages_follow_one_another_without_a_gap() {
     }
     assert_eq!(seen.len(), 11);
     assert!(scene.all().ends_with(&seen));
+}
+
+/// Memory has it a moment before the file does, and has only the beginnings of its bodies.
+#[tokio::test]
+async fn a_request_that_is_opened_the_moment_it_is_known_is_whole() {
+    let alpha = healthy("alpha").await;
+    let proxy = Config::in_order([&alpha]).admin().set("logging.log_request_body", "full").start().await;
+    let admin = proxy.admin().await;
+    let long = "x".repeat(100_000);
+    for _ in 0..10 {
+        let answer = proxy.send(&Request::messages(&json!({"system": long}))).await;
+        let path = format!("/api/logs/{}", answer.request_id());
+        let record = loop {
+            let record = admin.get(&path).await;
+            if record.status() == 200 {
+                break record.json();
+            }
+        };
+        assert_eq!(
+            record["request"]["truncated"],
+            false,
+            "{} of its bytes",
+            record["request"]["body"].as_str().unwrap().len()
+        );
+    }
 }
 
 #[tokio::test]

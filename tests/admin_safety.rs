@@ -201,6 +201,72 @@ async fn a_body_is_json_of_a_reasonable_size_or_refused() {
 }
 
 #[tokio::test]
+async fn a_body_that_turns_out_empty_needs_no_type() {
+    let alpha = healthy("alpha").await;
+    let proxy = Config::in_order([&alpha]).admin().start().await;
+    let admin = proxy.admin().await;
+    for framing in ["Content-Length: 00\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"] {
+        let mut wire = admin.client().connect().await;
+        wire.write(format!("POST /api/endpoints/alpha/enable HTTP/1.1\r\nHost: {}\r\n{framing}", admin.address)).await;
+        assert_eq!(wire.answer(clock::now(), false).await.finish().await.status(), 200, "{framing}");
+    }
+    let mut wire = admin.client().connect().await;
+    let head = format!("POST /api/endpoints/alpha/disable HTTP/1.1\r\nHost: {}\r\n", admin.address);
+    wire.write(format!("{head}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n")).await;
+    assert_eq!(wire.answer(clock::now(), false).await.finish().await.status(), 415);
+}
+
+/// An operator reads what is wrong, and what to do about it.
+#[tokio::test]
+async fn every_refusal_says_what_to_do() {
+    let alpha = healthy("alpha").await;
+    let proxy = Config::in_order([&alpha]).admin().start().await;
+    let admin = proxy.admin().await;
+    let deep = format!("/api/logs?q={}a{}", "(".repeat(2000), ")".repeat(2000));
+    let mut refused: Vec<(&str, &str, Option<serde_json::Value>)> = vec![
+        ("POST", "/api/endpoints", None),
+        ("POST", "/api/endpoints", Some(json!({"priority": "high"}))),
+        ("POST", "/api/endpoints", Some(json!({"colour": "red"}))),
+        ("POST", "/api/endpoints", Some(json!([]))),
+        ("POST", "/api/endpoints/alpha/enable", Some(json!({"colour": "red"}))),
+        ("POST", "/api/endpoints/order", Some(json!({"names": 3}))),
+        ("POST", "/api/login", None),
+        ("POST", "/api/login", Some(json!({"token": 3}))),
+        ("GET", "/api/logs?limit=x", None),
+        ("GET", "/api/logs?detail=x", None),
+        ("GET", "/api/logs?colour=x", None),
+        ("GET", "/api/logs?before=x", None),
+        ("GET", "/api/stats?range=x", None),
+        ("GET", "/api/stats?step=1ms", None),
+        ("GET", "/api/stats?from=1h&to=2h", None),
+        ("GET", &deep, None),
+        ("GET", "/api/nothing", None),
+        ("PUT", "/api/status", None),
+    ];
+    for (key, value) in [
+        ("name", ""),
+        ("name", " x"),
+        ("url", "nowhere"),
+        ("auth_type", "key"),
+        ("http", "3"),
+        ("proxy", "ftp://x"),
+        ("proxy", "http://p:x"),
+        ("path_prefix", "a b"),
+        ("ca_file", "none.pem"),
+        ("auth_value", "é"),
+    ] {
+        refused.push(("PATCH", "/api/endpoints/alpha", Some(json!({ key: value }))));
+        refused.push(("POST", "/api/endpoints/alpha/test", Some(json!({ key: value }))));
+    }
+    for (method, path, body) in refused {
+        let answer = admin.send(method, path, body.as_ref()).await;
+        assert!((400..500).contains(&answer.status()), "{method} {path}: {}", answer.status());
+        let error = &answer.json()["error"];
+        assert!(error["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{method} {path} {body:?}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_told_without_the_token() {
     let (_proxy, admin, _alpha) = guarded().await;
     for (path, open) in [

@@ -161,7 +161,7 @@ mod without_a_proxy {
             ["edit", "kimi", "--rename", "moon", "--http", "", "--auth-type", "passthrough", "--path-prefix", ""];
         place.run(&line).said(&["kimi is changed"]);
         let changed = "  - name: moon\n    url: https://k.example\n    path_prefix: \"\"\n    auth_type: passthrough\n    \
-                       enabled: false\n    priority: -3\n";
+                       auth_value: sk-hunter3\n    enabled: false\n    priority: -3\n";
         assert_eq!(place.now(), place.text() + changed);
         place.run(&["remove", "moon", "--yes"]).said(&["moon is removed"]);
         assert_eq!(place.now(), place.text());
@@ -599,9 +599,9 @@ mod with_the_real_proxy {
     fn a_change_is_in_force_at_once_and_in_the_file() {
         let (place, _serving) = serving();
         let text = place.now();
-        assert_eq!(states(&place), pairs(&[("primary", "up"), ("mirror 1", "up")]));
+        assert_eq!(states(&place), pairs(&[("mirror 1", "up"), ("primary", "up")]));
         place.run(&["disable", "mirror 1"]).said(&["mirror 1 is disabled: changed in the running proxy"]);
-        assert_eq!(states(&place), pairs(&[("primary", "up"), ("mirror 1", "disabled")]));
+        assert_eq!(states(&place), pairs(&[("mirror 1", "disabled"), ("primary", "up")]));
         assert_eq!(place.now(), text.replace("# old: hunter1\n", "# old: hunter1\n    enabled: false\n"));
         place.run(&["disable", "mirror 1"]).said(&["nothing to change"]);
         // The key is known where the proxy runs, and only there.
@@ -611,12 +611,12 @@ mod with_the_real_proxy {
         assert_eq!(place.now(), before);
         place.run(&[&["add", "k"][..], &keys].concat()).said(&["k is added: changed in the running proxy"]);
         place.run(&["edit", "k", "--rename", "九", "--priority", "0"]).said(&["k is changed"]);
-        assert_eq!(states(&place)[2], ("九".to_owned(), "up".to_owned()));
+        assert_eq!(states(&place)[0], ("九".to_owned(), "up".to_owned()));
         let list = place.run(&["list"]);
         assert!(list.out.contains("九        ● up        https://k.example  api_key ${OTHER_KEY}"), "{}", list.out);
         place.run(&["remove", "九", "--yes"]).said(&["九 is removed"]);
         place.run(&["enable", "mirror 1", "primary"]).said(&["mirror 1 is enabled", "nothing to change"]);
-        assert_eq!(states(&place), pairs(&[("primary", "up"), ("mirror 1", "up")]));
+        assert_eq!(states(&place), pairs(&[("mirror 1", "up"), ("primary", "up")]));
         assert_eq!(place.now(), text.replace("# old: hunter1\n", "# old: hunter1\n    enabled: true\n"));
     }
 
@@ -645,7 +645,7 @@ mod with_the_real_proxy {
         let (place, _serving) = serving();
         let broken = place.now().replace("priority: 2", "prioritty: 2");
         fs::write(place.file(), &broken).unwrap();
-        assert_eq!(states(&place), pairs(&[("primary", "up"), ("mirror 1", "up")]));
+        assert_eq!(states(&place), pairs(&[("mirror 1", "up"), ("primary", "up")]));
         place
             .run(&["disable", "mirror 1"])
             .refused(2, &["the config file is broken as it is", "did you mean `priority`"]);

@@ -35,6 +35,7 @@ mod logs_command;
 mod oddities;
 mod operator_commands;
 mod outbound;
+mod own_listener;
 mod page;
 mod recorded;
 mod reload;

@@ -64,6 +64,44 @@ async fn a_broken_file_is_refused_and_the_old_settings_stay() {
 }
 
 #[tokio::test]
+async fn a_file_that_goes_away_is_missed_and_its_return_is_seen() {
+    let alpha = healthy("alpha").await;
+    let proxy = Config::in_order([&alpha]).admin().start().await;
+    let admin = proxy.admin().await;
+    let path = proxy.folder().join("config.yaml");
+    let aside = path.with_extension("aside");
+    let refused = |status: &serde_json::Value| !status["config"]["refused"].is_null();
+    std::fs::rename(&path, &aside).unwrap();
+    let status = admin.until("/api/status", refused).await;
+    assert!(status["config"]["refused"]["message"].as_str().unwrap().contains("cannot be read"), "{status}");
+    assert_eq!(proxy.said().matches("is refused").count(), 1, "told once:\n{}", proxy.said());
+    assert_right(&proxy.send(&Request::message()).await, false, "alpha");
+    std::fs::rename(&aside, &path).unwrap();
+    admin.until("/api/status", |status| !refused(status)).await;
+}
+
+#[tokio::test]
+async fn a_refusal_ends_when_the_file_is_what_it_was() {
+    let alpha = healthy("alpha").await;
+    let proxy = Config::in_order([&alpha]).admin().start().await;
+    let admin = proxy.admin().await;
+    let path = proxy.folder().join("config.yaml");
+    let right = std::fs::read_to_string(&path).unwrap();
+    let refused = |status: &serde_json::Value| !status["config"]["refused"].is_null();
+    std::fs::remove_file(&path).unwrap();
+    proxy.signal("HUP").await;
+    admin.until("/api/status", refused).await;
+    std::fs::write(&path, &right).unwrap();
+    admin.until("/api/status", |status| !refused(status)).await;
+
+    std::fs::write(&path, "x: [").unwrap();
+    assert_eq!(admin.send("POST", "/api/config/reload", None).await.status(), 422);
+    std::fs::write(&path, &right).unwrap();
+    assert!(refused(&admin.json("/api/status").await));
+    admin.until("/api/status", |status| !refused(status)).await;
+}
+
+#[tokio::test]
 async fn a_stream_goes_on_over_a_reload() {
     let gate = Gate::default();
     let reply = Reply::stream(bodies::events(&["Hello", " there"]));

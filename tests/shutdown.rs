@@ -39,6 +39,43 @@ async fn an_idle_proxy_ends_at_once() {
 }
 
 #[tokio::test]
+async fn half_a_request_holds_nothing_up() {
+    let alpha = healthy("alpha").await;
+    let mut proxy = Proxy::over([&alpha]).await;
+    let half = b"POST /v1/messages HTTP/1.1\r\nHost: loc";
+    let mut first = proxy.client().connect().await;
+    first.write(half).await;
+    let (answer, mut second) = proxy.client().open(&Request::message()).await.finish_keeping().await;
+    second.write(half).await;
+    assert_right(&answer, false, "alpha");
+    // Later than the halves above on the proxy's one thread.
+    assert_right(&proxy.send(&Request::message()).await, false, "alpha");
+    let start = claude_proxy::clock::now();
+    proxy.signal("TERM").await;
+    assert_eq!(proxy.exit().await.code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert_eq!(first.rest().await, "");
+}
+
+#[tokio::test]
+async fn a_request_whose_body_is_on_its_way_up_is_finished() {
+    let alpha = healthy("alpha").await;
+    let mut proxy = Proxy::over([&alpha]).await;
+    let request = Request::message();
+    let mut whole = request.head("localhost").into_bytes();
+    whole.extend_from_slice(&request.body);
+    let mut connection = proxy.client().connect().await;
+    connection.write(&whole[..whole.len() - 5]).await;
+    assert_right(&proxy.send(&Request::message()).await, false, "alpha");
+    proxy.signal("TERM").await;
+    refuses(&proxy).await;
+    connection.write(&whole[whole.len() - 5..]).await;
+    let answer = connection.answer(claude_proxy::clock::now(), false).await.finish().await;
+    assert_right(&answer, false, "alpha");
+    assert_eq!(proxy.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_stream_in_flight_is_finished() {
     let gate = Gate::default();
     let events = bodies::events(&["Hello", " there"]);

@@ -1,7 +1,7 @@
 //! Answers: JSON, or a refusal in the one form that all of them have.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
@@ -25,7 +25,8 @@ pub type Outcome<T> = Result<T, Refusal>;
 
 impl Refusal {
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        let detail = ProblemDetail { code: code.to_owned(), message: message.into(), ..ProblemDetail::default() };
+        let hint = Some(usual_hint(code).to_owned());
+        let detail = ProblemDetail { code: code.to_owned(), message: message.into(), hint, ..ProblemDetail::default() };
         Self { status, detail: Box::new(detail) }
     }
 
@@ -78,6 +79,18 @@ impl Refusal {
     }
 }
 
+/// What to do, where nobody knows better.
+fn usual_hint(code: &str) -> &'static str {
+    match code {
+        "bad_json" => "send one JSON object; GET /api/openapi.json describes it",
+        "bad_query" => "GET /api/openapi.json lists what can be asked",
+        "bad_body" | "slow_body" => "send the request again, with the whole body and its length",
+        "bad_host" => "send one Host header, such as `Host: 127.0.0.1`",
+        "bad_filter" => "a filter is made of terms such as status>=400, endpoint:name or a plain word",
+        _ => "GET /api/openapi.json describes what can be asked",
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut answer = json(&ApiProblem { error: *self.detail });
@@ -124,7 +137,11 @@ impl http_body::Body for Pieces {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        self.0.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+        let piece = ready!(self.0.poll_recv(context));
+        // Writing it takes a while, and it is one of many when many watch: if the relay's thread waits for this processor,
+        // it goes first.
+        std::thread::yield_now();
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
 }
 

@@ -9,6 +9,8 @@ use crate::config::file::{FileConfig, FileEndpoint};
 use crate::config::{Config, ConfigError, decode, process_environment, to_yaml, tree};
 use crate::domain::endpoint::EndpointSpec;
 
+const CHOOSE: &str = "write one of these words";
+
 /// The stored endpoint of that name with these changes, or a new one. Reads the config file.
 ///
 /// # Errors
@@ -85,7 +87,8 @@ fn merge(endpoint: &mut FileEndpoint, change: EndpointChange) -> Outcome<()> {
 /// A word as the file knows it.
 fn read<T: serde::de::DeserializeOwned>(field: &str, word: &str, expected: &str) -> Outcome<T> {
     let value = serde_json::Value::from(word);
-    serde_json::from_value(value).map_err(|_| Refusal::invalid(format!("{field}: expected {expected}")).field(field))
+    let refused = |_| Refusal::invalid(format!("{field}: expected {expected}")).field(field).hint(CHOOSE);
+    serde_json::from_value(value).map_err(refused)
 }
 
 fn invalid(error: &ConfigError) -> Refusal {
@@ -94,6 +97,6 @@ fn invalid(error: &ConfigError) -> Refusal {
     let message = finding.message.replace("endpoints[0].", "");
     let mut refusal = Refusal::invalid(message);
     refusal.detail.field = own.map(str::to_owned);
-    refusal.detail.hint.clone_from(&finding.help);
+    refusal.detail.hint = finding.help.clone().or(refusal.detail.hint);
     refusal
 }

@@ -291,7 +291,7 @@ fn refused(error: &EditError) -> Refusal {
         EditError::Invalid { field, message, hint } => {
             let mut refusal = Refusal::invalid(message);
             refusal.detail.field.clone_from(field);
-            refusal.detail.hint.clone_from(hint);
+            refusal.detail.hint = hint.clone().or(refusal.detail.hint);
             refusal
         }
         EditError::Broken(error) => {

@@ -69,7 +69,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
             let innermost = std::iter::successors(Some(error), |error| error.source()).last();
             let why = without_value(&innermost.map(ToString::to_string).unwrap_or_default());
             Refusal::bad_request("bad_query", format!("the query is wrong: {why}"))
-                .hint("GET /api/openapi.json lists what can be asked")
         };
         Query::try_from_uri(&parts.uri).map(|Query(asked)| Self(asked)).map_err(|error| refuse(&error))
     }
@@ -98,11 +97,10 @@ pub fn revision(headers: &HeaderMap, body: Option<String>) -> Option<String> {
 /// # Errors
 /// 400: no JSON, or not what is expected here, with the place.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Outcome<T> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
-        Refusal::bad_request("bad_json", format!("the body is no JSON: {error}")).hint("send one JSON object")
-    })?;
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|error| Refusal::bad_request("bad_json", format!("the body is no JSON: {error}")))?;
     let Value::Object(members) = value else {
-        return Err(Refusal::bad_request("bad_json", "the body is no JSON object").hint("send one JSON object"));
+        return Err(Refusal::bad_request("bad_json", "the body is no JSON object"));
     };
     T::deserialize(Value::Object(members.clone())).map_err(|error| misfit::<T>(members, &error))
 }

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::answer::{BrokenOff, Outcome, Pieces, Refusal, Told, Whole, typed};
 use super::input::{Asked, Named};
@@ -37,13 +37,17 @@ const WAITING: usize = 16;
 /// A stream of hits takes no longer, however slowly somebody reads.
 const STREAM_WITHIN: Duration = Duration::from_mins(5);
 
+/// Whoever opens a request that has just ended waits so long for all of its bodies; then for what memory has of them.
+const WHOLE_WITHIN: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
 /// What `GET /api/logs` can be asked; all that is given must hold.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogsQuery {
     /// At most so many, 100 by default; up to 1000, as a stream up to 100000.
     pub limit: Option<String>,
-    /// `next` of the page before.
+    /// Only what is older than this: `next` of the page before, a record's id, or a time as `from` takes it.
     pub before: Option<String>,
     /// The endpoint whose answer went down, or that was tried last.
     pub endpoint: Option<String>,
@@ -93,12 +97,19 @@ pub async fn page(
 
 /// `GET /api/logs/{id}`
 pub async fn one(State(admin): State<Shared>, Named(id): Named) -> Outcome<Told<RequestRecord>> {
-    let log = admin.parts.log.clone();
-    let record = tokio::task::spawn_blocking(move || log.get(&id)).await.map_err(|_| crashed())?;
-    record.map_err(|error| unreadable(&error))?.map(Told).ok_or_else(|| {
-        Refusal::not_found("there is no record of that id")
-            .hint("it may be older than logging.retention, or logging.log_request_types leaves it out")
-    })
+    let until = clock::now() + WHOLE_WITHIN;
+    loop {
+        let (log, id) = (admin.parts.log.clone(), id.clone());
+        let found = tokio::task::spawn_blocking(move || log.get(&id)).await.map_err(|_| crashed())?;
+        match found.map_err(|error| unreadable(&error))? {
+            Some(found) if found.more_to_come && clock::now() < until => sleep(LOOK_AGAIN).await,
+            Some(found) => return Ok(Told(found.record)),
+            None => {
+                return Err(Refusal::not_found("there is no record of that id")
+                    .hint("it may be older than logging.retention, or logging.log_request_types leaves it out"));
+            }
+        }
+    }
 }
 
 /// Searches until everything is found, nobody reads any more, or the reader took too long. What is not whole breaks off.
@@ -167,9 +178,15 @@ struct Search {
 
 impl Search {
     fn of(asked: &LogsQuery, most: usize) -> Outcome<Self> {
+        let mut filter = filter(asked)?;
+        let mut before = asked.before.clone().filter(|before| !before.is_empty());
+        if let Some(time) = before.as_deref().and_then(|before| when::moment("before", before, clock::wall()).ok()) {
+            filter = filter.and(Filter::between(None, Some(time)));
+            before = None;
+        }
         Ok(Self {
-            filter: filter(asked)?,
-            before: asked.before.clone().filter(|before| !before.is_empty()),
+            filter,
+            before,
             limit: limit(asked.limit.as_deref(), most)?,
             detail: detail(asked.detail.as_deref())?,
         })
@@ -194,8 +211,10 @@ impl Search {
 
 fn limit(text: Option<&str>, most: usize) -> Outcome<usize> {
     let Some(text) = text else { return Ok(LIMIT) };
-    let refused =
-        || Refusal::bad_request("bad_query", format!("limit: expected a number from 1 to {most}")).field("limit");
+    let refused = || {
+        let refusal = Refusal::bad_request("bad_query", format!("limit: expected a number from 1 to {most}"));
+        refusal.field("limit").hint(format!("leave it out for {LIMIT}; pass `next` as `before` to get more"))
+    };
     let limit: usize = text.parse().map_err(|_| refused())?;
     if limit == 0 { Err(refused()) } else { Ok(limit.min(most)) }
 }
@@ -204,7 +223,9 @@ fn detail(text: Option<&str>) -> Outcome<Detail> {
     match text {
         None | Some("short") => Ok(Detail::Short),
         Some("summary") => Ok(Detail::Summary),
-        Some(_) => Err(Refusal::bad_request("bad_query", "detail: expected summary or short").field("detail")),
+        Some(_) => Err(Refusal::bad_request("bad_query", "detail: expected summary or short")
+            .field("detail")
+            .hint("GET /api/logs/{id} has the whole of a record")),
     }
 }
 
@@ -246,7 +267,7 @@ fn compared(field: &str, value: &str) -> String {
 
 fn refused(field: &str, error: FilterError) -> Refusal {
     let mut refusal = Refusal::bad_request("bad_filter", error.message).field(field);
-    refusal.detail.hint = error.hint;
+    refusal.detail.hint = error.hint.or(refusal.detail.hint);
     // Only `q` is the text that the span counts in.
     refusal.detail.span = (field == "q").then_some(error.span);
     refusal
@@ -258,10 +279,10 @@ fn crashed() -> Refusal {
 
 fn unreadable(error: &io::Error) -> Refusal {
     if error.kind() == io::ErrorKind::InvalidInput {
-        let message = "before: this is no place in the log";
+        let message = "before: this is no place in the log, no record's id and no time";
         return Refusal::bad_request("bad_query", message)
             .field("before")
-            .hint("pass `next` of the page before as it is");
+            .hint("pass `next` of the page before as it is, the `id` of a record that there is, or a time such as 2h");
     }
     Refusal::internal(format!("the log cannot be read: {error}")).hint("check the permissions of logging.log_directory")
 }

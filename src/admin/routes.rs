@@ -116,7 +116,12 @@ pub fn routes() -> Vec<Route> {
 fn watching() -> Vec<Route> {
     vec![
         get("/api/status", "The running program on one screen.", status::status).json::<StatusView>(),
-        get("/api/endpoints", "The endpoints, in the file's order.", status::list).json::<EndpointList>(),
+        get(
+            "/api/endpoints",
+            "The endpoints, in the order in which they are tried: by priority, equals as the file has them.",
+            status::list,
+        )
+        .json::<EndpointList>(),
         get("/api/sessions/{id}", "What a session did since the program started.", status::session)
             .json::<SessionView>(),
         get(

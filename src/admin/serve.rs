@@ -70,6 +70,9 @@ impl Service {
             return Err(refusal);
         }
         let body = read(body, &parts.headers).await?;
+        if !body.is_empty() {
+            acceptable(&parts.method, &parts.headers)?;
+        }
         Ok(Request::from_parts(parts, Body::from(body)))
     }
 
@@ -89,7 +92,7 @@ impl Service {
         let token = standing.config.web_admin.auth_token.as_ref();
         self.admin.sessions.settle(token);
         Door { host: &self.admin.host, token, sessions: &self.admin.sessions }.admit(parts)?;
-        acceptable(&parts.method, &parts.headers)
+        if says_it_has_a_body(&parts.headers) { acceptable(&parts.method, &parts.headers) } else { Ok(()) }
     }
 }
 
@@ -119,13 +122,17 @@ impl http_body::Body for Counted {
     }
 }
 
-/// A form of another page's cannot say that it sends JSON.
+/// A chunked one may be empty, as only its end shows.
+fn says_it_has_a_body(headers: &HeaderMap) -> bool {
+    let is_some = |length: &HeaderValue| length.as_bytes().iter().any(|digit| *digit != b'0');
+    headers.get(header::CONTENT_LENGTH).is_some_and(is_some)
+}
+
+/// Whether the body is JSON: a form of another page's cannot say so.
 fn acceptable(method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
-    let length = headers.get(header::CONTENT_LENGTH).map(HeaderValue::as_bytes);
-    let has_body = headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != b"0");
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if has_body && !matches!(*method, Method::GET | Method::HEAD) && !essence.eq_ignore_ascii_case("application/json") {
+    if !matches!(*method, Method::GET | Method::HEAD) && !essence.eq_ignore_ascii_case("application/json") {
         let message = "a body here is JSON, and its Content-Type says so";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", message)
             .hint("send `Content-Type: application/json`"));

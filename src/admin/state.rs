@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use super::answer::{Outcome, Refusal};
 use super::assets::Assets;
 use super::calendar::Calendar;
-use super::events::Feed;
+use super::feed::Feed;
 use super::login::Sessions;
 use super::metrics::Metrics;
 use crate::clock;

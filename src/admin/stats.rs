@@ -83,7 +83,8 @@ fn span(field: &str, text: &str) -> Outcome<Duration> {
 }
 
 fn wrong(field: &str, what: &str) -> Refusal {
-    Refusal::bad_request("bad_query", format!("{field}: {what}")).field(field)
+    let hint = "such as range=6h&step=5m, or from=2026-03-09&to=2026-03-10";
+    Refusal::bad_request("bad_query", format!("{field}: {what}")).field(field).hint(hint)
 }
 
 #[cfg(test)]

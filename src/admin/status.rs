@@ -112,11 +112,13 @@ fn counts(slots: &[Slot], now: Instant) -> EndpointCounts {
     counts
 }
 
-/// In the file's order.
+/// By priority, equals in the file's order.
 pub fn endpoint_views(admin: &State, standing: &Standing) -> Vec<EndpointView> {
     let now = Now::here();
     admin.parts.live.settle();
-    admin.parts.live.view().iter().map(|slot| endpoint_view(admin, standing, slot, now)).collect()
+    let mut slots = admin.parts.live.view();
+    slots.sort_by_key(|slot| slot.spec.priority);
+    slots.iter().map(|slot| endpoint_view(admin, standing, slot, now)).collect()
 }
 
 pub fn endpoint_named(admin: &State, standing: &Standing, name: &str) -> Option<EndpointView> {

@@ -20,7 +20,7 @@ use self::signals::{Signals, StopSignals};
 use super::{CommandError, Exit, block_on};
 use crate::admin::{Admin, Metrics, Order, Parts, Standing};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, listening};
 use crate::domain::redact::Redactor;
 use crate::logs::{self, LogHandle, LogThread, Observer, Settings};
 use crate::proxy::attempt::shown;
@@ -42,6 +42,7 @@ async fn serve(config: Config) -> Result<Exit, CommandError> {
     let most = descriptors::clients(descriptors::raise());
     let listener = bind(&config.server.host, config.server.port).await?;
     let address = listener.local_addr()?;
+    listening::listens(address);
     let signals = Signals::new()?;
 
     let redactor = Redactor::new(&config.secrets());

@@ -2,11 +2,13 @@
 //! file are found in one go; what is returned beside problems is a stopgap and never used.
 
 mod endpoint;
+mod own;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use self::own::{is_loopback, overlap};
 use super::diagnose::Problem;
 use super::file::{FileConfig, FileHealth, FileLogging, FileServer, FileTimeouts, FileWebAdmin};
 use super::mask::looks_secret;
@@ -243,55 +245,5 @@ fn unfit_for_a_header(value: &str) -> Option<(&'static str, &'static str)> {
         Some(("starts or ends with a space", "remove the space"))
     } else {
         None
-    }
-}
-
-fn address(host: &str) -> Option<IpAddr> {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
-    if host == "localhost" || host.ends_with(".localhost") {
-        return Some(Ipv4Addr::LOCALHOST.into());
-    }
-    host.parse::<IpAddr>().ok().map(|address| address.to_canonical())
-}
-
-fn is_loopback(host: &str) -> bool {
-    address(host).is_some_and(|address| address.is_loopback())
-}
-
-/// Whether a client that connects to `host` may reach a listener on `listener` (same port).
-fn reaches(host: &str, listener: &str) -> bool {
-    let local = |address: IpAddr| address.is_loopback() || address.is_unspecified();
-    address(host).is_some_and(|found| local(found) || Some(found) == address(listener))
-}
-
-/// Whether two listeners on one port get into each other's way.
-fn overlap(one: &str, other: &str) -> bool {
-    let any = |host| address(host).is_some_and(|address| address.is_unspecified());
-    any(one) || any(other) || address(one) == address(other)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loopback_has_many_names() {
-        for host in
-            ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost", "LOCALHOST.", "a.localhost", "::ffff:127.0.0.1"]
-        {
-            assert!(is_loopback(host) && reaches(host, "10.0.0.1"), "{host}");
-        }
-        for host in ["0.0.0.0", "::", "10.0.0.1", "example.com", "localhost.example.com", ""] {
-            assert!(!is_loopback(host), "{host}");
-        }
-        assert!(reaches("0.0.0.0", "127.0.0.1") && reaches("10.0.0.1", "10.0.0.1"));
-        assert!(!reaches("10.0.0.2", "10.0.0.1") && !reaches("example.com", "127.0.0.1"));
-    }
-
-    #[test]
-    fn listeners_overlap_on_the_same_or_any_address() {
-        assert!(overlap("localhost", "127.0.0.1") && overlap("0.0.0.0", "10.0.0.1") && overlap("10.0.0.1", "::"));
-        assert!(!overlap("127.0.0.1", "10.0.0.1"));
     }
 }

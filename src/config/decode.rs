@@ -272,7 +272,8 @@ impl<'de> Deserializer<'de> for At<'de> {
                 visitor.visit_enum(IntoDeserializer::<Refusal>::into_deserializer(word.as_str()))
             }
             Node::Text(word) => {
-                let help = nearest(word, variants).map(|meant| format!("did you mean `{meant}`?"));
+                let meant = nearest(word, variants).map(|meant| format!("did you mean `{meant}`?"));
+                let help = meant.or_else(|| Some("write one of these words".to_owned()));
                 Err(Refusal::new(format!("expected {expected}"), "not one of these", help).at(&self.place))
             }
             _ => Err(self.unexpected(&expected)),

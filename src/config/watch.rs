@@ -19,6 +19,8 @@ const QUIET: Duration = Duration::from_millis(300);
 /// A folder that is never quiet must not hide a change.
 const PATIENCE: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_secs(1);
+/// A file that is away for longer is missed.
+const AWAY: Duration = Duration::from_secs(2);
 
 /// What a file held, as far as telling whether it holds something else takes: there are keys in it, so it is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,32 +90,45 @@ impl Watch {
         Self { seen: Some(loaded), ..self }
     }
 
+    /// The file is about to be read: whatever that comes to, what it holds now is no news any more.
+    pub fn look(&mut self) {
+        self.seen = Content::read(&self.path);
+    }
+
     /// This was loaded meanwhile: it is no news any more.
     pub fn took(&mut self, loaded: Content) {
         self.seen = Some(loaded);
     }
 
-    /// Ends when the file holds something else than before and has come to rest. A file that is gone is no change.
-    /// Dropping the future loses nothing.
+    /// Ends when the file holds something else than before and has come to rest, or cannot be read for a while: some
+    /// editors take it away before they put it back. Dropping the future loses nothing.
     pub async fn changed(&mut self) {
         loop {
             if self.stirred {
                 self.rest().await;
                 self.stirred = false;
-                if let Some(content) = self.news() {
-                    self.seen = Some(content);
+                let now = Content::read(&self.path);
+                if now != self.seen && (now.is_some() || self.stays_away().await) {
+                    self.seen = now;
                     return;
                 }
             }
             self.stirred = tokio::select! {
                 _ = self.stirs.recv() => true,
-                () = sleep(POLL) => self.news().is_some(),
+                () = sleep(POLL) => Content::read(&self.path) != self.seen,
             };
         }
     }
 
-    fn news(&self) -> Option<Content> {
-        Content::read(&self.path).filter(|content| self.seen != Some(*content))
+    async fn stays_away(&self) -> bool {
+        let patience = clock::now() + AWAY;
+        while clock::now() < patience {
+            sleep(QUIET).await;
+            if Content::read(&self.path).is_some() {
+                return false;
+            }
+        }
+        true
     }
 
     async fn rest(&mut self) {

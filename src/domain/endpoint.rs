@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Uri, header};
 
+use super::host;
 use super::secret::Secret;
 
 /// One upstream: where it is and how to speak to it. What was observed of it is in [`super::health`].
@@ -100,9 +101,16 @@ impl BaseUrl {
         if uri.query().is_some() {
             return Err("a URL here has no ?query".to_owned());
         }
-        let bad_port = authority.as_str().len() > authority.host().len() && authority.port_u16().is_none_or(|p| p == 0);
-        if bad_port {
-            return Err("the URL's port must be a number from 1 to 65535".to_owned());
+        reachable(authority.host(), authority.as_str())?;
+        if !uri.path().is_ascii() {
+            return Err(
+                "the URL's path holds a character that must be percent-encoded, such as %C3%A9 for é".to_owned()
+            );
+        }
+        if !well_escaped(uri.path()) {
+            return Err(
+                "a % in the URL's path is not followed by two hex digits, write %25 for the sign itself".to_owned()
+            );
         }
         Ok(Self { scheme, authority, path: normalise_path(uri.path()) })
     }
@@ -129,6 +137,25 @@ impl BaseUrl {
     pub fn uri(&self, target: PathAndQuery) -> Option<Uri> {
         Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(target).build().ok()
     }
+}
+
+/// Whether anything can be found at `host` and behind it in `address`, perhaps, a port.
+fn reachable(host: &str, address: &str) -> Result<(), String> {
+    let port = address.strip_prefix(host).unwrap_or_default();
+    let is_port = |digits: &str| {
+        digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    match host::fault(host) {
+        Some(fault) => Err(fault.to_owned()),
+        None if port.is_empty() || port.strip_prefix(':').is_some_and(is_port) => Ok(()),
+        None => Err("the port must be a number from 1 to 65535".to_owned()),
+    }
+}
+
+/// Whether each `%` begins an escape.
+pub fn well_escaped(path: &str) -> bool {
+    let mut rest = path.as_bytes().split(|byte| *byte == b'%').skip(1);
+    rest.all(|behind| behind.get(..2).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit)))
 }
 
 impl std::fmt::Display for BaseUrl {
@@ -166,6 +193,21 @@ impl ProxyUrl {
     /// # Errors
     /// A sentence that says what is wrong; it never repeats user info.
     pub fn parse(text: &str) -> Result<Self, String> {
+        let proxy = Self::read(text)?;
+        let authority = proxy.0.authority().map_or("", |authority| authority.as_str());
+        let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
+        reachable(proxy.0.host().unwrap_or_default(), address)?;
+        if !matches!(proxy.0.path(), "" | "/") || proxy.0.query().is_some() || text.contains('#') {
+            return Err("a proxy URL ends with its port: it has no path, ?query or #fragment".to_owned());
+        }
+        Ok(proxy)
+    }
+
+    /// As it may stand in the environment, which other programs read less strictly.
+    ///
+    /// # Errors
+    /// As [`ProxyUrl::parse`].
+    pub fn read(text: &str) -> Result<Self, String> {
         let uri: Uri = text.parse().map_err(|_| "this is not a proxy URL, expected http://host:port".to_owned())?;
         if !matches!(uri.scheme_str(), Some("http" | "https" | "socks5" | "socks5h")) {
             return Err("a proxy URL starts with http://, https:// or socks5://".to_owned());
@@ -265,10 +307,48 @@ mod tests {
             ("https://", "not a URL"),
             ("", "not a URL"),
             ("https://a b", "not a URL"),
+            ("https://x:+1", "port"),
+            ("https://*", "host"),
+            ("https://.", "host"),
+            ("https://a..b", "host"),
+            ("https://256.1.1.1", "host"),
+            ("https://x/%zz", "%25"),
+            ("https://x/100%", "%25"),
+            ("https://x/é", "percent-encoded"),
         ] {
             let said = BaseUrl::parse(text).unwrap_err();
             assert!(said.contains(word), "{text}: {said}");
             assert!(!said.contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn what_can_be_reached_stays_an_address() {
+        for text in
+            ["https://my_host:1/a%20b", "http://[::1]:8080", "https://xn--bcher-kva.example.", "http://127.1/%25"]
+        {
+            assert!(BaseUrl::parse(text).is_ok(), "{text}");
+        }
+        for text in ["http://p", "http://p:1/", "socks5://me:pw@[::1]:1080", "https://p.example:443"] {
+            assert!(ProxyUrl::parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bad_proxy_says_what_is_wrong() {
+        for (text, word) in [
+            ("http://p:99999", "port"),
+            ("http://p:0", "port"),
+            ("http://p:x", "port"),
+            ("http://p:-1", "port"),
+            ("http://p:1/path", "path"),
+            ("http://p:1?x=1", "query"),
+            ("http://p:1#f", "fragment"),
+            ("http://*:1", "host"),
+            ("http://me:hunter2@a..b:1", "host"),
+        ] {
+            let said = ProxyUrl::parse(text).unwrap_err();
+            assert!(said.contains(word) && !said.contains("hunter2"), "{text}: {said}");
         }
     }
 

@@ -288,6 +288,8 @@ fn lossy(bytes: &[u8]) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytes::Bytes;
     use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
@@ -296,7 +298,8 @@ mod tests {
     use crate::config::BodyMode;
     use crate::domain::message::Usage;
     use crate::logs::capture::Capture;
-    use crate::wire::record::{Exchanged, TimelineRecord};
+    use crate::wire::lean::{Lean, stripped};
+    use crate::wire::record::{Ending, Exchanged, TimelineRecord};
 
     const KEY: &str = "sk-ant-endpoint-key-0123456789";
     const TOKEN: &str = "client-token-abcdef";
@@ -338,6 +341,30 @@ mod tests {
 
     fn short(entry: Entry) -> RequestRecord {
         encoded(entry, Form::Short)
+    }
+
+    /// What watchers are told is cut out of the line: nothing that a client or an endpoint wrote may be taken for its form.
+    #[test]
+    fn a_stripped_line_is_the_record_without_headers_and_bodies_whatever_they_hold() {
+        let names = [r#"","size":1}"#, r#"},"response":{"size":2"#, r#","request":{"#, r#""},"error":""#];
+        for name in names {
+            let text_of = |name: &str| Some(name.to_owned());
+            let record =
+                RequestRecord { session: text_of(name), model: text_of(name), error: text_of(name), ..full_record() };
+            let odd = headers(&[("size", name), ("request", name), ("response", name), ("error", name)]);
+            let body = || body(BodyMode::Full, [name.as_bytes(), b"\\\xff".as_slice()].concat());
+            let entry = Entry {
+                record: RequestRecord { timeline: None, ..record },
+                request_headers: Arc::new(odd.clone()),
+                request_body: body(),
+                response_headers: odd,
+                response_body: body(),
+                ..Entry::default()
+            };
+            let line = text(entry, Form::Short);
+            let told: RequestRecord = serde_json::from_slice(&stripped(line.as_bytes()).unwrap().concat()).unwrap();
+            assert_eq!(told, Lean::read(line.as_bytes()).unwrap().into_record());
+        }
     }
 
     /// Every field is named here, so that a new one is not forgotten.

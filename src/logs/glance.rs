@@ -8,8 +8,8 @@ use std::path::Path;
 use memchr::memchr;
 
 use super::files::{self, LogFile};
-use super::lean::Lean;
 use super::source::{lines, read_at};
+use crate::wire::lean::Lean;
 use crate::wire::record::RequestRecord;
 
 /// Bytes of all files together.

@@ -17,8 +17,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 pub(super) use self::condition::Condition;
-use super::lean::Lean;
 use super::source::{self, Source};
+use crate::wire::lean::Lean;
 use crate::wire::record::Ending;
 
 /// An index of another version is made anew.
@@ -276,7 +276,7 @@ impl<'l> Facts<'l> {
     pub(super) fn of(lean: &'l Lean) -> Option<Self> {
         let usage = lean.usage.unwrap_or_default();
         Some(Self {
-            time: super::lean::millis(&lean.time)?,
+            time: crate::wire::lean::millis(&lean.time)?,
             ending: lean.ending,
             endpoint: lean.endpoint.as_deref(),
             model: lean.model.as_deref(),

@@ -8,14 +8,22 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::LogHandle;
-use super::lean::millis;
 use super::position::{Cursor, Position};
 use super::search::cut;
 use super::store::{LogStore, Query};
 use super::sums::Sums;
+use crate::wire::lean::millis;
 use crate::wire::logs::LogPage;
 use crate::wire::record::RequestRecord;
 use crate::wire::stats::StatsView;
+
+/// One record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    pub record: RequestRecord,
+    /// Memory has the beginnings of its bodies, and a file is about to have all of it.
+    pub more_to_come: bool,
+}
 
 impl LogHandle {
     /// Reads the directory that is in force.
@@ -58,11 +66,17 @@ impl LogHandle {
     ///
     /// # Errors
     /// As [`LogStore::get`].
-    pub fn get(&self, id: &str) -> io::Result<Option<RequestRecord>> {
-        let filed = self.store().get(id);
-        match self.recent().get(id) {
+    pub fn get(&self, id: &str) -> io::Result<Option<Found>> {
+        // Memory first: what is filed while we look is then looked for once more rather than taken for short.
+        let recent = self.recent().line(id);
+        let settled = recent.as_ref().is_none_or(|line| line.is_settled());
+        let whole = |record| Found { record, more_to_come: false };
+        let filed = self.store().get(id).map(|filed| filed.map(whole));
+        match recent.and_then(|line| line.record()) {
             // What memory has is shown even where no file can be read.
-            Some(recent) => Ok(filed.ok().flatten().or_else(|| Some((*recent).clone()))),
+            Some(recent) => {
+                Ok(filed.ok().flatten().or_else(|| Some(Found { record: (*recent).clone(), more_to_come: !settled })))
+            }
             None => filed,
         }
     }
@@ -88,7 +102,7 @@ impl LogHandle {
         stop: &AtomicBool,
         hit: &mut dyn FnMut(RequestRecord) -> ControlFlow<()>,
     ) -> io::Result<Option<Cursor>> {
-        let cursor = query.before.map(str::parse::<Cursor>).transpose()?.unwrap_or_default();
+        let cursor = query.before.map(|before| self.cursor(before)).transpose()?.unwrap_or_default();
         // Memory first: what is filed while we look is then seen twice rather than not at all.
         let memory = self.only_in_memory(query, cursor.memory.as_deref());
         let store = self.store();
@@ -117,6 +131,27 @@ impl LogHandle {
             None => merge.rest_of_memory().is_break() && merge.has_more_memory(),
         };
         Ok(more.then(|| merge.cursor()))
+    }
+
+    /// What an earlier page named as its `next`, or right behind the record of that id.
+    fn cursor(&self, before: &str) -> io::Result<Cursor> {
+        match before.parse() {
+            Ok(cursor) => Ok(cursor),
+            Err(foreign) => self.behind(before)?.ok_or(foreign),
+        }
+    }
+
+    fn behind(&self, id: &str) -> io::Result<Option<Cursor>> {
+        let lines = self.recent().lines();
+        let place = lines.iter().position(|line| line.id() == id);
+        // One that no file has is older than the last one before it that a file does have.
+        let filed = match place {
+            Some(place) => lines[..=place].iter().rev().find(|line| line.is_filed()).map(|line| line.id()),
+            None => Some(id),
+        };
+        let files = filed.map(|id| self.store().place_of(id)).transpose()?.flatten();
+        let known = place.is_some() || files.is_some();
+        Ok(known.then(|| Cursor { files, memory: Some(id.to_owned()) }))
     }
 
     /// The records that fit and that no file has, newest first, behind the one of this id.
@@ -266,7 +301,12 @@ mod tests {
             }
             assert_eq!(all.join(" "), "d f2 c b f1 a", "{limit} at a time");
         }
-        assert_eq!(log.get("a").unwrap().unwrap().ending, Ending::Complete);
+        for (id, older) in [("d", "f2 c b f1 a"), ("f2", "c b f1 a"), ("c", "b f1 a"), ("f1", "a"), ("a", "")] {
+            assert_eq!(page(&log, "", Some(id), 9).0, older, "behind {id}");
+        }
+        let strange = Query { filter: &Filter::default(), before: Some("none"), limit: 9, detail: Detail::Short };
+        assert_eq!(log.page(&strange, &NEVER).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(log.get("a").unwrap().unwrap().record.ending, Ending::Complete);
         assert!(log.get("none").unwrap().is_none());
         // These requests are of another day than the one on which they are logged here.
         let file = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());

@@ -63,7 +63,7 @@ fn parse(text: &str) -> Option<Position> {
 }
 
 fn foreign() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "`before` is nothing that an earlier page named as its `next`")
+    io::Error::new(io::ErrorKind::InvalidInput, "`before` is neither the `next` of an earlier page nor a record's id")
 }
 
 #[cfg(test)]

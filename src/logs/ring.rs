@@ -64,9 +64,8 @@ impl Ring {
         self.lock().slots.iter().rev().cloned().collect()
     }
 
-    pub fn get(&self, id: &str) -> Option<Arc<RequestRecord>> {
-        let slot = self.lock().slots.iter().rev().find(|slot| slot.id() == id).cloned();
-        slot?.record()
+    pub fn line(&self, id: &str) -> Option<Arc<RecordLine>> {
+        self.lock().slots.iter().rev().find(|slot| slot.id() == id).cloned()
     }
 }
 
@@ -104,9 +103,9 @@ mod tests {
     fn a_record_is_found_by_its_id_and_parsed_once() {
         let ring = Ring::default();
         ring.extend(["a", "b"].map(slot));
-        let first = ring.get("a").unwrap();
+        let first = ring.line("a").unwrap().record().unwrap();
         assert_eq!(first.id, "a");
-        assert!(Arc::ptr_eq(&first, &ring.get("a").unwrap()));
-        assert!(ring.get("c").is_none());
+        assert!(Arc::ptr_eq(&first, &ring.line("a").unwrap().record().unwrap()));
+        assert!(ring.line("c").is_none());
     }
 }

@@ -18,10 +18,10 @@ use super::capture::TRUNCATED;
 use super::files::local_date;
 use super::index::{Condition, Known};
 use super::indexing::Lookup;
-use super::lean::Lean;
 use super::position::Position;
 use super::source::{Backwards, Source, lines, read_at, sources};
 use crate::wire::filter::Filter;
+use crate::wire::lean::Lean;
 use crate::wire::logs::Detail;
 use crate::wire::record::{Exchanged, RequestRecord};
 

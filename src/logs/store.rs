@@ -12,12 +12,12 @@ use memchr::memmem::Finder;
 
 use super::index::{Facts, Known};
 use super::indexing::{Indexing, Lookup};
-use super::lean::Lean;
 use super::position::{Cursor, Position};
 use super::search::{Found, Search, days};
 use super::source::{Backwards, Forwards, Source, lines, read_at, sources};
 use super::sums::Sums;
 use crate::wire::filter::Filter;
+use crate::wire::lean::Lean;
 use crate::wire::logs::{Detail, LogPage};
 use crate::wire::record::RequestRecord;
 use crate::wire::stats::StatsView;
@@ -116,8 +116,18 @@ impl LogStore {
     /// As [`LogStore::page`].
     pub fn get(&self, id: &str) -> io::Result<Option<RequestRecord>> {
         let mut found = None;
-        self.by_id(id, false, &mut |line| {
+        self.by_id(id, false, &mut |_, line| {
             found = serde_json::from_slice(line).ok().filter(|record: &RequestRecord| record.id == id);
+            if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(found)
+    }
+
+    /// Where the record of this id begins.
+    pub(super) fn place_of(&self, id: &str) -> io::Result<Option<Position>> {
+        let mut found = None;
+        self.by_id(id, false, &mut |position, line| {
+            found = Lean::read(line).filter(|lean| lean.id == id).map(|_| position);
             if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         Ok(found)
@@ -129,7 +139,7 @@ impl LogStore {
     /// As [`LogStore::page`].
     pub fn with_prefix(&self, prefix: &str, limit: usize) -> io::Result<Vec<RequestRecord>> {
         let mut found: Vec<RequestRecord> = Vec::new();
-        self.by_id(prefix, true, &mut |line| {
+        self.by_id(prefix, true, &mut |_, line| {
             let record = Lean::read(line).filter(|lean| lean.id.starts_with(prefix)).map(Lean::into_record);
             found.extend(record.filter(|record| found.iter().all(|known| known.id != record.id)));
             if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -138,7 +148,12 @@ impl LogStore {
     }
 
     /// The lines that can be of this id: those that the index names, then those that it does not know yet.
-    fn by_id(&self, id: &str, prefix: bool, each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> io::Result<()> {
+    fn by_id(
+        &self,
+        id: &str,
+        prefix: bool,
+        each: &mut dyn FnMut(Position, &[u8]) -> ControlFlow<()>,
+    ) -> io::Result<()> {
         let sources = sources(self.directory())?;
         let mut lookup = self.0.caught_up(&sources);
         let mut rest = Vec::new();
@@ -148,7 +163,9 @@ impl LogStore {
             let known = lookup.ask(|index| index.known(source, &mut file)).flatten();
             let places = known.and_then(|known| lookup.ask(|index| index.places_of_id(known, id, prefix)));
             for place in places.iter().flatten() {
-                if read_at(&mut file, place.offset, place.length, &mut line).is_ok() && each(&line).is_break() {
+                let position = Position::in_source(source, place.offset);
+                if read_at(&mut file, place.offset, place.length, &mut line).is_ok() && each(position, &line).is_break()
+                {
                     return Ok(());
                 }
             }
@@ -159,7 +176,8 @@ impl LogStore {
         }
         let beginning = beginning(id, prefix);
         for (source, mut file, done) in rest {
-            if scan_for(&beginning, &mut file, done..source.size, each)?.is_break() {
+            let mut at = |offset, line: &[u8]| each(Position::in_source(source, offset), line);
+            if scan_for(&beginning, &mut file, done..source.size, &mut at)?.is_break() {
                 return Ok(());
             }
         }
@@ -244,14 +262,14 @@ fn scan_for(
     wanted: &[u8],
     file: &mut File,
     stretch: Range<u64>,
-    each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    each: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>,
 ) -> io::Result<ControlFlow<()>> {
     let finder = Finder::new(wanted);
     let mut blocks = Backwards::new(file, stretch.start, stretch.end);
-    while let Some((_, block)) = blocks.next()? {
+    while let Some((begin, block)) = blocks.next()? {
         let all: Vec<_> = if finder.find(block).is_some() { lines(block).collect() } else { Vec::new() };
-        for (_, line) in all.into_iter().rev().filter(|(_, line)| finder.find(line).is_some()) {
-            if each(line).is_break() {
+        for (at, line) in all.into_iter().rev().filter(|(_, line)| finder.find(line).is_some()) {
+            if each(begin + at as u64, line).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }

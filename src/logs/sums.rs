@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use super::index::Facts;
-use super::lean::millis;
+use crate::wire::lean::millis;
 use crate::wire::record::{Ending, RequestRecord, record_time};
 use crate::wire::stats::{Percentiles, StatsView, Step, Tokens};
 

@@ -140,6 +140,7 @@ impl Writer {
         }
         if !keeps(self.rules.settings.types, line.record().ending) {
             self.lines.truncate(start);
+            slot.settle(false);
             return;
         }
         self.filing.push(slot);
@@ -169,8 +170,8 @@ impl Writer {
                 self.records.saturating_sub(records as u64)
             }
         };
-        for (slot, _) in self.filing.drain(..).zip(0..written) {
-            slot.set_filed();
+        for (slot, at) in self.filing.drain(..).zip(0..) {
+            slot.settle(at < written);
         }
         if written > 0 {
             let mut stats = self.shared.stats();
@@ -367,7 +368,10 @@ mod tests {
         let file = read(folder.path().join("requests-2026-03-09.jsonl"));
         assert_eq!(file[0].response.body.as_ref().unwrap().len(), 2 * PIECE);
         assert_eq!(file[1].id, "small");
-        assert_eq!(writer.shared.ring.get("big").unwrap().response.body.as_ref().unwrap().len(), 1024);
+        assert_eq!(
+            writer.shared.ring.line("big").unwrap().record().unwrap().response.body.as_ref().unwrap().len(),
+            1024
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -15,11 +16,14 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
+use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::exchange::{BoxFuture, ConnectError};
 use super::trust::tls_config;
+use crate::config::listening;
 use crate::domain::endpoint::{EndpointSpec, HttpVersion, ProxyUrl, percent_decoded};
 
 /// A byte stream to an endpoint, plain or TLS.
@@ -60,18 +64,16 @@ impl Connector {
 /// The way to the endpoint's TCP port: straight, or through an outbound proxy.
 #[derive(Clone)]
 enum Dial {
-    Straight(HttpConnector),
+    Straight(Tcp),
     /// CONNECT, for plain and TLS targets alike; the proxy itself may be behind TLS.
-    Tunnel(Tunnel<HttpsConnector<HttpConnector>>),
+    Tunnel(Tunnel<HttpsConnector<Tcp>>),
     /// Names are looked up by the proxy.
-    Socks(SocksV5<HttpConnector>),
+    Socks(SocksV5<Tcp>),
 }
 
 impl Dial {
     fn new(proxy: Option<&ProxyUrl>, target: &Uri, tls: ClientConfig) -> Result<Self, String> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
+        let tcp = Tcp::new();
         let (uri, basic_auth, user) = match proxy {
             Some(proxy) => {
                 let user = proxy.user_info().map(split_user);
@@ -151,6 +153,49 @@ impl Service<Uri> for Dial {
                 Box::pin(async move { Ok(BoxIo(Box::new(connecting.await.map_err(Through)?))) })
             }
         }
+    }
+}
+
+/// TCP connections that do not come out at this program itself: a request over one would come back for ever. The settings
+/// are checked for that, but a name can lead here by way of the resolver, and an outbound proxy by the environment.
+#[derive(Clone)]
+struct Tcp(HttpConnector);
+
+#[derive(Debug, thiserror::Error)]
+enum TcpError {
+    #[error(transparent)]
+    Failed(<HttpConnector as Service<Uri>>::Error),
+    #[error("{0} is claude-proxy itself, so the request would come back for ever")]
+    Ourselves(SocketAddr),
+}
+
+impl Tcp {
+    fn new() -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        Self(tcp)
+    }
+}
+
+impl Service<Uri> for Tcp {
+    type Response = TokioIo<TcpStream>;
+    type Error = TcpError;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(cx).map_err(TcpError::Failed)
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        let connecting = self.0.call(target);
+        Box::pin(async move {
+            let stream = connecting.await.map_err(TcpError::Failed)?;
+            match (stream.inner().local_addr(), stream.inner().peer_addr()) {
+                (Ok(local), Ok(peer)) if listening::is_ours(local, peer) => Err(TcpError::Ourselves(peer)),
+                _ => Ok(stream),
+            }
+        })
     }
 }
 

@@ -86,8 +86,9 @@ async fn hold_on(error: &io::Error, quiet_until: &mut std::time::Instant) {
 async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<Stop>) {
     // Without it the last event of a read may wait for the client's acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
-    let unchunked = Arc::<AtomicBool>::default();
+    let (asked, unchunked) = (AtomicBool::new(false), Arc::<AtomicBool>::default());
     let service = service_fn(|request: Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
         unchunked.store(request.version() == Version::HTTP_10, Ordering::Relaxed);
         let answering = Arc::clone(&proxy).handle(request);
         // Boxed, so that a connection holds that much only while a request is on its way up.
@@ -100,10 +101,15 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
     let mut connection = builder.serve_connection(stream.clone(), service);
     let left = || poll_fn(|cx| stream.poll_left(cx));
     let served = tokio::select! {
+        // First, so that what has come in already is read before it is decided whether anything was asked.
         biased;
         served = &mut connection => served,
         () = left() => return,
         () = is_time(&mut stop, Stop::Drain) => {
+            // hyper closes what is idle, but would wait for the rest of a first head that has begun.
+            if !asked.load(Ordering::Relaxed) {
+                return;
+            }
             Pin::new(&mut connection).graceful_shutdown();
             tokio::select! {
                 biased;

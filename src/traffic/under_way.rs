@@ -52,6 +52,11 @@ impl UnderWay {
         Self { key, begun, known: Mutex::default(), phase, bytes }
     }
 
+    /// Names it among those under way.
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -63,7 +68,8 @@ impl UnderWay {
 
     /// As it is now, without any credential.
     pub fn view(&self, redactor: &Redactor, now: Instant) -> RunningView {
-        let clean = |text: &str| redactor.redact_str(text, &self.begun.presented).into_owned();
+        let redactor = redactor.with(&self.begun.presented);
+        let clean = |text: &str| redactor.redact_str(text, &[]).into_owned();
         let known = self.known();
         let age = now.saturating_duration_since(self.begun.at).as_millis();
         RunningView {

@@ -13,7 +13,8 @@ pub enum Event {
     Status(Box<StatusView>),
     /// An endpoint's state changed, or its settings.
     Endpoint(Box<EndpointChanged>),
-    /// A request's body is in, and its first endpoint is about to be asked.
+    /// A request's body is in, and its first endpoint is about to be asked. While much happens only the newest event of each
+    /// request is told: it says all that those before it would have said.
     RequestStarted(Box<RunningView>),
     /// The first byte goes down.
     RequestCommitted(Box<RunningView>),

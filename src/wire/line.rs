@@ -1,6 +1,6 @@
 //! A record as the line that stands for it, parsed when somebody asks.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::record::RequestRecord;
@@ -11,13 +11,20 @@ pub struct RecordLine {
     id: Box<str>,
     line: Box<[u8]>,
     record: OnceLock<Option<Arc<RequestRecord>>>,
-    /// Whether a log file has it too, and there with all of its bodies.
-    filed: AtomicBool,
+    /// One of the states below.
+    filed: AtomicU8,
 }
+
+/// On its way to a log file, unless the settings leave it out or the disk refuses it.
+const FRESH: u8 = 0;
+/// A log file has it too, and there with all of its bodies.
+const FILED: u8 = 1;
+/// No file will have it.
+const UNFILED: u8 = 2;
 
 impl RecordLine {
     pub fn new(id: &str, line: &[u8]) -> Self {
-        Self { id: id.into(), line: line.into(), record: OnceLock::new(), filed: AtomicBool::new(false) }
+        Self { id: id.into(), line: line.into(), record: OnceLock::new(), filed: AtomicU8::new(FRESH) }
     }
 
     pub fn id(&self) -> &str {
@@ -29,13 +36,17 @@ impl RecordLine {
         &self.line
     }
 
-    /// It is in a log file now.
-    pub fn set_filed(&self) {
-        self.filed.store(true, Ordering::Release);
+    /// Whether it is in a log file now; it will not come to be in one later.
+    pub fn settle(&self, filed: bool) {
+        self.filed.store(if filed { FILED } else { UNFILED }, Ordering::Release);
     }
 
     pub fn is_filed(&self) -> bool {
-        self.filed.load(Ordering::Acquire)
+        self.filed.load(Ordering::Acquire) == FILED
+    }
+
+    pub fn is_settled(&self) -> bool {
+        self.filed.load(Ordering::Acquire) != FRESH
     }
 
     /// Parsed once, however often it is asked for.

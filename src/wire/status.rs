@@ -148,7 +148,7 @@ pub enum Phase {
     Streaming,
 }
 
-/// What `GET /api/endpoints` answers, in the file's order.
+/// What `GET /api/endpoints` answers: by priority, equals in the file's order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct EndpointList {

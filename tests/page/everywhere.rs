@@ -42,36 +42,40 @@ async fn views(visit: &Visit) -> Vec<(&'static str, String, &'static str)> {
 async fn every_view_fits_a_phone_and_speaks_both_languages() {
     let Some((visit, _upstreams)) = lively().await else { return };
     let page = &visit.page;
-    for width in [1280, 390] {
-        page.size(width, 800).await;
-        for (name, view, there) in views(&visit).await {
-            visit.go(&view).await;
-            page.until(name, &format!("T.find({there:?})")).await;
-            let over = page.eval("document.documentElement.scrollWidth - innerWidth").await.as_i64().unwrap();
-            assert!(over <= 0, "{name} is {over} pixels wider than a screen of {width}");
-            page.picture(&format!("{name}-{width}")).await;
-        }
-    }
+    fits_every_size(&visit, "en").await;
     page.size(1280, 800).await;
     page.click("button", "中文").await;
     page.shows("h1", "系统").await;
     page.until("the document says so", "document.documentElement.lang === 'zh-CN'").await;
     let bare =
         regex::Regex::new(r"\b(act|col|nav|detail|endpoint|say|log|plot|tile|system|config|keys)\.[a-z_]+\b").unwrap();
-    for (name, view, there) in views(&visit).await {
-        visit.go(&view).await;
-        page.until(name, &format!("T.find({there:?})")).await;
-        page.picture(&format!("{name}-zh")).await;
+    for (name, text) in fits_every_size(&visit, "zh").await {
         // A key without words shows as itself.
-        let text = page.eval("document.body.innerText").await;
-        assert!(
-            !bare.is_match(text.as_str().unwrap().replace("log.jsonl", "").replace("config.yaml", "").as_str()),
-            "{name}: {text}"
-        );
+        let text = text.replace("log.jsonl", "").replace("config.yaml", "");
+        assert!(!bare.is_match(&text), "{name}: {text}");
     }
     page.open(&visit.origin()).await;
     page.shows("h1", "总览").await;
     visit.assert_clean();
+}
+
+/// Whether nothing is wider than the screen; what each view says.
+async fn fits_every_size(visit: &Visit, language: &str) -> Vec<(&'static str, String)> {
+    let page = &visit.page;
+    let mut said = Vec::new();
+    for (width, scheme) in [LOOKS[0], LOOKS[2]] {
+        page.size(width, 800).await;
+        page.scheme(scheme).await;
+        for (name, view, there) in views(visit).await {
+            visit.go(&view).await;
+            page.until(name, &format!("T.find({there:?})")).await;
+            let over = page.eval("document.documentElement.scrollWidth - innerWidth").await.as_i64().unwrap();
+            assert!(over <= 0, "{name} ({language}) is {over} pixels wider than a screen of {width}");
+            page.picture(&format!("{name}-{language}-{scheme}-{width}")).await;
+            said.push((name, page.eval("document.body.innerText").await.as_str().unwrap().to_owned()));
+        }
+    }
+    said
 }
 
 #[tokio::test]
@@ -92,35 +96,74 @@ async fn the_theme_follows_the_system_until_somebody_chooses() {
     visit.assert_clean();
 }
 
-/// Runs where `CLAUDE_PROXY_AXE` names axe-core's `axe.min.js`.
+/// The script of axe-core, where `CLAUDE_PROXY_AXE` names its `axe.min.js`.
+fn checker() -> Option<String> {
+    let Some(named) = std::env::var_os("CLAUDE_PROXY_AXE").filter(|named| !named.is_empty()) else {
+        skipped("no CLAUDE_PROXY_AXE: the page is not checked for accessibility");
+        return None;
+    };
+    Some(std::fs::read_to_string(named).unwrap())
+}
+
 #[tokio::test]
 async fn a_checker_of_accessibility_finds_nothing_serious() {
-    let Some(checker) = std::env::var_os("CLAUDE_PROXY_AXE").filter(|named| !named.is_empty()) else {
-        skipped("no CLAUDE_PROXY_AXE: the page is not checked for accessibility");
-        return;
-    };
-    let checker = std::fs::read_to_string(checker).unwrap();
+    let Some(checker) = checker() else { return };
     let Some((visit, _upstreams)) = lively().await else { return };
+    let mut faults = Vec::new();
+    visit.page.eval(&format!("{checker}; 0")).await;
+    for (width, scheme) in LOOKS {
+        visit.page.size(width, 800).await;
+        visit.page.scheme(scheme).await;
+        faults.extend(faults_of_views(&visit, &format!("{scheme}-{width}")).await);
+    }
+    visit.assert_clean();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// A desk's and a phone's width, in both themes.
+const LOOKS: [(u32, &str); 4] = [(1280, "light"), (1280, "dark"), (390, "dark"), (390, "light")];
+
+async fn faults_of_views(visit: &Visit, look: &str) -> Vec<String> {
+    let page = &visit.page;
+    let mut faults = Vec::new();
+    for (name, view, there) in views(visit).await {
+        visit.go(&view).await;
+        page.until(name, &format!("T.find({there:?})")).await;
+        faults.extend(serious(page, &format!("{name}, {look}")).await);
+    }
+    for (view, button, said) in DIALOGS {
+        visit.go(view).await;
+        page.click("button", button).await;
+        page.shows("dialog", said).await;
+        page.picture(&format!("dialog-{}-{look}", button.replace(' ', "-"))).await;
+        faults.extend(serious(page, &format!("{button}, {look}")).await);
+        page.click("dialog button", "Close").await;
+        page.until("it is closed", "!document.querySelector('dialog')").await;
+    }
+    faults
+}
+
+/// The one view of those who are not let in yet.
+#[tokio::test]
+async fn a_checker_of_accessibility_finds_nothing_serious_at_the_login() {
+    let Some(checker) = checker() else { return };
+    let upstream = healthy("only").await;
+    let config = Config::in_order([&upstream]).set("web_admin.auth_token", "the-operators-token-0001");
+    let Some(visit) = Visit::to(config).await else { return };
     let page = &visit.page;
     page.eval(&format!("{checker}; 0")).await;
+    page.shows(".login", "Token").await;
     let mut faults = Vec::new();
-    for scheme in ["dark", "light"] {
+    for (width, scheme) in LOOKS {
+        page.size(width, 800).await;
         page.scheme(scheme).await;
-        for (name, view, there) in views(&visit).await {
-            visit.go(&view).await;
-            page.until(name, &format!("T.find({there:?})")).await;
-            faults.extend(serious(page, &format!("{name}, {scheme}")).await);
-        }
-        for (view, button, said) in DIALOGS {
-            visit.go(view).await;
-            page.click("button", button).await;
-            page.shows("dialog", said).await;
-            page.picture(&format!("dialog-{}-{scheme}", button.replace(' ', "-"))).await;
-            faults.extend(serious(page, &format!("{button}, {scheme}")).await);
-            page.click("dialog button", "Close").await;
-            page.until("it is closed", "!document.querySelector('dialog')").await;
-        }
+        faults.extend(serious(page, &format!("login, {scheme}-{width}")).await);
+        page.picture(&format!("login-{scheme}-{width}")).await;
     }
+    page.fill("#field-token", "not-this-one").await;
+    page.key("Enter").await;
+    page.until("the field is at fault", "document.querySelector('.field-fault')?.textContent").await;
+    faults.extend(serious(page, "login refused").await);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     visit.assert_clean();
 }

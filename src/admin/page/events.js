@@ -2,7 +2,7 @@
 // silence, and say when the next try is.
 import { locked, refusal } from './api.js';
 import { SseReader } from './sse.js';
-import { signal } from './ui.js';
+import { batch, signal } from './ui.js';
 
 // The proxy sends its status once a second, so this long a silence is a lost connection.
 const SILENCE_MS = 8000;
@@ -19,7 +19,8 @@ export function retryNow() {
   wake();
 }
 
-// Never ends. `take(name, data)` gets every event; `opened(again)` is called before the first event of a connection.
+// Never ends. `take(name, data)` gets every event, and `take(null)` follows when those that came together are over;
+// `opened(again)` is called before the first event of a connection.
 export async function follow(take, opened) {
   let attempt = 0;
   for (;;) {
@@ -69,7 +70,10 @@ async function listen(take, opened) {
       const { done, value } = await pieces.read();
       if (done) throw new Error('ended');
       heard();
-      for (const event of reader.push(value)) pass(event, take);
+      batch(() => {
+        for (const event of reader.push(value)) pass(event, take);
+        take(null);
+      });
     }
   } finally {
     clearTimeout(watchdog);

@@ -42,7 +42,8 @@ const HANDLERS = {
 };
 
 function take(name, data) {
-  HANDLERS[name]?.(data);
+  if (name === null) settle();
+  else HANDLERS[name]?.(data);
 }
 
 function takeStatus(view) {
@@ -74,11 +75,20 @@ function upsertRunning(view) {
   running.value = [...others, view];
 }
 
-function takeEnded({ key, record }) {
-  batch(() => {
-    running.value = running.peek().filter((one) => one.key !== key);
-    ended.value = [record, ...ended.peek()].slice(0, LIVE_KEPT);
-  });
+// Those that ended together change the lists once: it may be hundreds.
+let over = [];
+
+function takeEnded(one) {
+  over.push(one);
+}
+
+function settle() {
+  if (!over.length) return;
+  const keys = new Set(over.map(({ key }) => key));
+  running.value = running.peek().filter((one) => !keys.has(one.key));
+  const fresh = over.map(({ record }) => record).reverse();
+  ended.value = [...fresh, ...ended.peek()].slice(0, LIVE_KEPT);
+  over = [];
   soon();
 }
 

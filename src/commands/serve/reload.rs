@@ -80,6 +80,9 @@ impl Reloader {
             tracing::warn!("there is no config file to reload");
             return Err(refusal("there is no config file to reload", Some("`claude-proxy init` writes one")));
         };
+        if let Some(watch) = &mut self.watch {
+            watch.look();
+        }
         match self.read() {
             Ok(config) => {
                 self.adopt(config, proxy);

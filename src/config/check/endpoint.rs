@@ -7,11 +7,12 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::{Checker, reaches};
+use super::Checker;
+use super::own::Listeners;
 use crate::config::file::{AuthType, FileEndpoint};
 use crate::config::mask::looks_secret;
 use crate::config::{Server, WebAdmin};
-use crate::domain::endpoint::{Auth, BaseUrl, EndpointSpec, ProxyUrl, normalise_path};
+use crate::domain::endpoint::{Auth, BaseUrl, EndpointSpec, ProxyUrl, normalise_path, well_escaped};
 
 const LONGEST_NAME: usize = 64;
 
@@ -27,7 +28,7 @@ impl Checker<'_> {
             self.problems.push(problem.help("each has `name`, `url`, `auth_type` and `auth_value`"));
         }
         self.names_are_unique(files);
-        let listeners = Listeners { server, admin };
+        let listeners = Listeners::new(server, admin);
         let checked = files.iter().enumerate().filter_map(|(index, file)| self.endpoint(index, file, &listeners));
         checked.map(Arc::new).collect()
     }
@@ -79,11 +80,15 @@ impl Checker<'_> {
     }
 
     fn name(&mut self, path: &str, name: &str) -> String {
-        if name.is_empty() || name.trim() != name || name.chars().any(char::is_control) {
-            self.refuse(path, "expected a short word", "empty, or with spaces around it");
+        let (what, label) = if name.is_empty() || name.trim() != name || name.chars().any(char::is_control) {
+            ("expected a short word".to_owned(), "empty, or with spaces around it")
         } else if name.chars().count() > LONGEST_NAME {
-            self.refuse(path, format!("is longer than {LONGEST_NAME} characters"), "too long");
-        }
+            (format!("is longer than {LONGEST_NAME} characters"), "too long")
+        } else {
+            return name.to_owned();
+        };
+        let problem = self.problem(path, what).label(label);
+        self.problems.push(problem.help("logs and commands call it so: choose a word such as primary"));
         name.to_owned()
     }
 
@@ -95,7 +100,8 @@ impl Checker<'_> {
                 Some(url)
             }
             Err(why) => {
-                self.refuse(path, why, "expected https://host[:port][/path]");
+                let problem = self.problem(path, why).label("expected https://host[:port][/path]");
+                self.problems.push(problem.help("write it as in https://api.anthropic.com"));
                 None
             }
         }
@@ -105,18 +111,15 @@ impl Checker<'_> {
         let text = self.text(path, raw)?;
         match ProxyUrl::parse(&text) {
             Ok(proxy) => {
-                let port = proxy.uri().port().map(|_| proxy.uri().port_u16());
-                match port {
-                    Some(None | Some(0)) => self.refuse(path, "the port must be from 1 to 65535", "not a port"),
-                    Some(Some(port)) => {
-                        self.not_our_own(path, proxy.uri().host().unwrap_or_default(), port, listeners);
-                    }
-                    None => {}
+                if let Some(port) = proxy.uri().port_u16() {
+                    self.not_our_own(path, proxy.uri().host().unwrap_or_default(), port, listeners);
                 }
                 Some(proxy)
             }
             Err(why) => {
-                self.refuse(path, why, "expected http://host:port");
+                let problem = self.problem(path, why).label("expected http://host:port");
+                self.problems
+                    .push(problem.help("http, https or socks5, with `user:password@` before the host if need be"));
                 None
             }
         }
@@ -124,8 +127,8 @@ impl Checker<'_> {
 
     /// A request that comes back to us would go round for ever.
     fn not_our_own(&mut self, path: &str, host: &str, port: u16, listeners: &Listeners) {
-        if let Some(key) = listeners.reached_by(host, port) {
-            let what = format!("points at this proxy itself ({key} is {port})");
+        if let Some(why) = listeners.reached_by(host, port) {
+            let what = format!("points at this proxy itself ({why})");
             let problem = self.problem(path, what).label("our own listener");
             self.problems.push(problem.help("write the address of the upstream, or change the port"));
         }
@@ -136,8 +139,10 @@ impl Checker<'_> {
         let fine = |c: char| {
             c.is_ascii_graphic() && !matches!(c, '?' | '#' | '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}')
         };
-        if !prefix.chars().all(fine) {
-            self.refuse(path, "expected a path such as /v1", "a character that a path cannot hold");
+        if !prefix.chars().all(fine) || !well_escaped(&prefix) {
+            let problem =
+                self.problem(path, "expected a path such as /v1").label("a character that a path cannot hold");
+            self.problems.push(problem.help("percent-encode it, as in %20 for a space"));
         }
         prefix
     }
@@ -178,23 +183,4 @@ fn roots(file: &Path) -> Result<(), (String, &'static str)> {
         found = true;
     }
     if found { Ok(()) } else { Err(("holds no PEM certificate".to_owned(), "no certificate")) }
-}
-
-/// What we listen on ourselves.
-struct Listeners<'a> {
-    server: &'a Server,
-    admin: &'a WebAdmin,
-}
-
-impl Listeners<'_> {
-    /// The key of the port of ours that a client of `host` and `port` would get.
-    fn reached_by(&self, host: &str, port: u16) -> Option<&'static str> {
-        if port == self.server.port && reaches(host, &self.server.host) {
-            Some("server.port")
-        } else if self.admin.enabled && port == self.admin.port && reaches(host, &self.admin.host) {
-            Some("web_admin.port")
-        } else {
-            None
-        }
-    }
 }

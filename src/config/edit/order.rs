@@ -1,11 +1,18 @@
 //! New priorities that make endpoints stand in a wished order, with as few of them changed as possible.
 
-/// `now`: the priorities as they are, in the wished order. Endpoints of equal priority that stand next to each other
-/// keep sharing the load; all others come one after the other.
-pub(super) fn priorities(now: &[i64]) -> Vec<i64> {
-    let runs: Vec<(i64, usize)> = now.chunk_by(|a, b| a == b).map(|run| (run[0], run.len())).collect();
+/// `now`: in the wished order, each endpoint's priority as it is and its place in the file. Endpoints of equal priority
+/// that stand next to each other keep sharing the load where the file has them in that order: equals are shown as they
+/// stand there, so what was asked for would not be seen otherwise. All others come one after the other.
+pub(super) fn priorities(now: &[(i64, usize)]) -> Vec<i64> {
+    let runs = runs(now);
     let values = kept(&runs).and_then(|kept| filled(&runs, &kept)).unwrap_or_else(|| (1..).take(runs.len()).collect());
     values.iter().zip(&runs).flat_map(|(value, (_, length))| std::iter::repeat_n(*value, *length)).collect()
+}
+
+/// Endpoints that share one priority, and how many each time.
+fn runs(now: &[(i64, usize)]) -> Vec<(i64, usize)> {
+    let together = |a: &(i64, usize), b: &(i64, usize)| a.0 == b.0 && a.1 < b.1;
+    now.chunk_by(together).map(|run| (run[0].0, run.len())).collect()
 }
 
 /// The runs whose priority can stay: the most endpoints such that whole numbers fit between them; of several such
@@ -56,6 +63,15 @@ mod tests {
 
     use super::*;
 
+    /// In the wished order as the file has it.
+    fn in_file_order(now: &[i64]) -> Vec<(i64, usize)> {
+        now.iter().copied().zip(0..).collect()
+    }
+
+    fn changed(now: &[(i64, usize)], then: &[i64]) -> usize {
+        now.iter().zip(then).filter(|((before, _), after)| before != *after).count()
+    }
+
     #[test]
     fn few_priorities_change_and_equals_keep_sharing() {
         for (now, then) in [
@@ -72,26 +88,44 @@ mod tests {
             (&[i64::MAX, i64::MIN], &[1, 2]),
             (&[], &[]),
         ] {
-            let found = priorities(now);
-            let changed = |then: &[i64]| now.iter().zip(then).filter(|(a, b)| a != b).count();
-            assert!(changed(&found) <= changed(then), "{now:?}: {found:?}");
-            holds(now, &found);
+            let now = in_file_order(now);
+            let found = priorities(&now);
+            assert!(changed(&now, &found) <= changed(&now, then), "{now:?}: {found:?}");
+            holds(&now, &found);
         }
     }
 
-    fn holds(now: &[i64], then: &[i64]) {
+    #[test]
+    fn equals_asked_for_in_another_order_than_the_files_come_one_after_the_other() {
+        for (now, then) in [
+            (&[(1, 2), (1, 0), (1, 1)][..], &[0, 1, 1][..]),
+            (&[(1, 1), (1, 2), (1, 0)], &[1, 1, 2]),
+            (&[(1, 2), (1, 1), (1, 0)], &[1, 2, 3]),
+            (&[(1, 0), (2, 2), (2, 1)], &[1, 2, 3]),
+        ] {
+            assert_eq!(priorities(now), then, "{now:?}");
+        }
+    }
+
+    /// Whoever lists them by priority, and equals as they stand in the file, sees the wished order.
+    fn holds(now: &[(i64, usize)], then: &[i64]) {
         for (old, new) in now.windows(2).zip(then.windows(2)) {
-            assert_eq!(old[0] == old[1], new[0] == new[1], "{now:?} {then:?}");
-            assert!(new[0] <= new[1], "{now:?} {then:?}");
+            let together = old[0].0 == old[1].0 && old[0].1 < old[1].1;
+            assert!(if together { new[0] == new[1] } else { new[0] < new[1] }, "{now:?} {then:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn the_order_holds_and_no_smaller_change_does(now in proptest::collection::vec(1_i64..6, 0..6)) {
+        fn the_order_holds_and_no_smaller_change_does(
+            priorities_now in proptest::collection::vec(1_i64..6, 6),
+            places in Just((0_usize..6).collect::<Vec<_>>()).prop_shuffle(),
+            count in 0_usize..6,
+        ) {
+            let now: Vec<(i64, usize)> = priorities_now.into_iter().zip(places).take(count).collect();
             let then = priorities(&now);
             holds(&now, &then);
-            let runs: Vec<(i64, usize)> = now.chunk_by(|a, b| a == b).map(|run| (run[0], run.len())).collect();
+            let runs = runs(&now);
             let room = |at: usize| runs[at].0 - i64::try_from(at).unwrap();
             let fits = |set: &u32| {
                 let chosen: Vec<usize> = (0..runs.len()).filter(|at| set & (1 << at) != 0).collect();
@@ -99,7 +133,7 @@ mod tests {
             };
             let size = |set: u32| (0..runs.len()).filter(|at| set & (1 << at) != 0).map(|at| runs[at].1).sum::<usize>();
             let most = (0..1_u32 << runs.len()).filter(fits).map(size).max().unwrap();
-            let kept = now.iter().zip(&then).filter(|(a, b)| a == b).count();
+            let kept = now.len() - changed(&now, &then);
             prop_assert!(kept >= most, "{:?} {:?}", now, then);
         }
     }

@@ -130,7 +130,8 @@ fn passthrough_has_no_key(change: &EndpointChange) -> Result<(), EditError> {
 fn changed(now: &Node, index: usize, change: &EndpointChange, around: Around) -> Result<Vec<Step>, EditError> {
     passthrough_has_no_key(change)?;
     let mut wanted = named_keys(change);
-    if change.auth_type.as_deref() == Some("passthrough") {
+    // A key that is not named stays, for the day when the endpoint has it sent again.
+    if change.auth_type.as_deref() == Some("passthrough") && change.auth_value.is_some() {
         wanted.retain(|(key, _)| *key != "auth_value");
         wanted.push(("auth_value", None));
     }
@@ -200,10 +201,10 @@ fn reordered(root: &Node, names: &[String]) -> Result<Vec<Step>, EditError> {
         Some(Node::Int(value)) => i64::try_from(*value).unwrap_or(1),
         _ => 1,
     };
-    let now: Vec<i64> = indices.iter().map(priority).collect();
+    let now: Vec<(i64, usize)> = indices.iter().map(|index| (priority(index), *index)).collect();
     let then = order::priorities(&now);
-    let steps = indices.into_iter().zip(now.iter().zip(then)).filter(|(_, (now, then))| *now != then);
-    Ok(steps.map(|(index, (_, then))| Step::Set { index, key: "priority", value: Node::Int(then.into()) }).collect())
+    let steps = now.into_iter().zip(then).filter(|((now, _), then)| now != then);
+    Ok(steps.map(|((_, index), then)| Step::Set { index, key: "priority", value: Node::Int(then.into()) }).collect())
 }
 
 impl Step {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::{Index, Indexed, Known, Words, ending_number, generation, known, tail, tried};
-use crate::logs::lean::{self, Lean};
 use crate::logs::source::{Forwards, Source, lines};
+use crate::wire::lean::{self, Lean};
 
 /// Written at once; in between others may write, and a reader that goes away loses no more.
 const BATCH: u64 = 4 << 20;

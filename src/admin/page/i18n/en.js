@@ -173,7 +173,6 @@ export default {
   'endpoint.move_up': 'Move {name} up',
   'endpoint.move_down': 'Move {name} down',
   'endpoint.order_written': 'The new order is in force and in the file',
-  'endpoint.order_same': 'They share the load: among equals the order does not matter',
   'endpoint.enabled_toast': '{name} is enabled',
   'endpoint.disabled_toast': '{name} is disabled; what is under way there finishes',
   'endpoint.added_toast': '{name} was added',

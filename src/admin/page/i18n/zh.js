@@ -173,7 +173,6 @@ export default {
   'endpoint.move_up': '上移 {name}',
   'endpoint.move_down': '下移 {name}',
   'endpoint.order_written': '新顺序已生效并写入文件',
-  'endpoint.order_same': '它们分担负载：优先级相同时，顺序没有影响',
   'endpoint.enabled_toast': '已启用 {name}',
   'endpoint.disabled_toast': '已停用 {name}；进行中的请求会完成',
   'endpoint.added_toast': '已添加 {name}',

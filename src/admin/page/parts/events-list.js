@@ -37,7 +37,7 @@ export function EventsList({ events, record }) {
     <p class="faint">${t('events.sum', { n: events.length, size: bytes(record.response.size), time: duration(streamed) })}${times ? '' : ` ${t('events.no_times')}`}</p>
     ${record.timeline && html`<${Timeline} timeline=${record.timeline} />`}
     <div class="chips">${counts.map(([name, n]) => html`<button key=${name} class="chip mono" aria-pressed=${kind === name} onClick=${() => setKind(kind === name ? '' : name)}>${name} <span class="faint num">${number(n)}</span></button>`)}</div>
-    <ol class="event-list">${fitting.slice(0, shown).map((event) => html`<${Event} key=${event.index} event=${event} time=${times?.[event.index]} />`)}</ol>
+    <ol class=${`event-list ${times ? '' : 'timeless'}`}>${fitting.slice(0, shown).map((event) => html`<${Event} key=${event.index} event=${event} time=${times?.[event.index]} />`)}</ol>
     ${fitting.length > shown && html`<button class="small more" onClick=${() => setShown(shown + AT_ONCE * 5)}>${t('json.more', { n: fitting.length - shown })}</button>`}
   </div>`;
 }

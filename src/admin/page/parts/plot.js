@@ -122,7 +122,7 @@ function frame(box, times, step, kind, format, latest) {
   return {
     width: box.clientWidth,
     height: HEIGHT,
-    padding: [8, 6, 0, 0],
+    padding: [8, 18, 0, 0],
     legend: { show: false },
     cursor: { sync: { key: 'overview' }, drag: { x: true, y: false, setScale: false }, points: { show: kind === 'lines' }, y: false },
     scales: { x: { range: (plot) => [plot.data[0][0], (plot.data[0].at(-1) ?? 0) + width] }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.06 : 1] } },

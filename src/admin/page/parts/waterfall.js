@@ -22,6 +22,12 @@ function phases(attempt, record, isLast) {
   return told.length ? told : [{ kind: 'wait', from: attempt.started_ms, to: end }];
 }
 
+// Of a moment there is nothing to say but its beginning and its end.
+function marks(whole) {
+  const all = [0, 0.25, 0.5, 0.75, 1].map((share) => duration(share * whole));
+  return new Set(all).size === all.length ? all : [all[0], all.at(-1)];
+}
+
 export function Waterfall({ record }) {
   const whole = Math.max(1, record.duration_ms, ...record.attempts.map((one) => one.started_ms + one.duration_ms));
   const kinds = new Set();
@@ -31,7 +37,7 @@ export function Waterfall({ record }) {
     return { attempt, parts };
   });
   return html`<div class="waterfall">
-    <div class="waterfall-scale num faint" aria-hidden="true"><span></span><div>${[0, 0.25, 0.5, 0.75, 1].map((share) => html`<span key=${share}>${duration(share * whole)}</span>`)}</div><span></span></div>
+    <div class="waterfall-scale num faint" aria-hidden="true"><span></span><div>${marks(whole).map((mark) => html`<span key=${mark}>${mark}</span>`)}</div><span></span></div>
     <ol>${rows.map(({ attempt, parts }, at) => html`<${Attempt} key=${at} attempt=${attempt} parts=${parts} whole=${whole} />`)}</ol>
     <div class="legend">${[...kinds].map((kind) => html`<span class="legend-item plain" key=${kind}><i class="swatch phase-${kind}"></i>${t(`waterfall.${kind}`)}</span>`)}</div>
   </div>`;

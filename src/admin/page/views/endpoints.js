@@ -77,10 +77,7 @@ async function reorder(names, before) {
   try {
     const { diff } = await write(names);
     await loadEndpoints();
-    if (!diff) {
-      toast(t('endpoint.order_same'));
-      return;
-    }
+    if (!diff) return; // somebody else had it so already
     const undo = () => write(before).then(loadEndpoints, complain);
     toast(t('endpoint.order_written'), { kind: 'good', act: { label: t('act.undo'), run: undo } });
   } catch (problem) {

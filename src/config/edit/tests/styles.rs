@@ -103,10 +103,14 @@ fn what_was_shown_and_comes_back_keeps_its_references() {
 }
 
 #[test]
-fn passthrough_takes_the_key_out() {
-    let new = edited(LINES, &set("primary", EndpointChange { auth_type: Some("passthrough".into()), ..change() }));
-    let expected = LINES.replacen("api_key", "passthrough", 1).replace("    auth_value: ${HOME}      # not here\n", "");
-    assert_eq!(new.unwrap(), expected);
+fn passthrough_keeps_a_key_that_is_not_named_and_there_and_back_loses_nothing() {
+    let as_type = |word: &str| EndpointChange { auth_type: Some(word.into()), ..change() };
+    let passing = edited(LINES, &set("primary", as_type("passthrough"))).unwrap();
+    assert_eq!(passing, LINES.replacen("api_key", "passthrough", 1));
+    assert_eq!(edited(&passing, &set("primary", as_type("api_key"))).unwrap(), LINES);
+    let without = EndpointChange { auth_value: Some(None), ..as_type("passthrough") };
+    let expected = passing.replace("    auth_value: ${HOME}      # not here\n", "");
+    assert_eq!(edited(LINES, &set("primary", without)).unwrap(), expected);
     let both =
         EndpointChange { auth_type: Some("passthrough".into()), auth_value: Some(Some("hunter2".into())), ..change() };
     let Err(EditError::Invalid { field, message, .. }) = edited(LINES, &set("primary", both)) else { panic!() };
@@ -292,7 +296,12 @@ fn a_new_order_changes_few_lines() {
                 - {name: b, url: 'https://b.example', auth_type: passthrough, priority: 2}\n\
                 - {name: c, url: 'https://c.example', auth_type: passthrough, priority: 2}\n";
     let order = |names: &[&str]| Edit::Order { names: names.iter().map(ToString::to_string).collect() };
-    assert_eq!(edited(text, &order(&["a", "c", "b"])).unwrap(), text);
+    assert_eq!(edited(text, &order(&["a", "b", "c"])).unwrap(), text);
+    let swapped = edited(text, &order(&["a", "c", "b"])).unwrap();
+    assert_eq!(
+        changed(text, &swapped).1,
+        ["- {name: b, url: 'https://b.example', auth_type: passthrough, priority: 3}"]
+    );
     let first = edited(text, &order(&["b", "c", "a"])).unwrap();
     assert_eq!(first, text.replacen("passthrough}", "passthrough, priority: 3}", 1));
     for wrong in [&["a", "b"][..], &["a", "b", "b"], &["a", "b", "c", "c"]] {

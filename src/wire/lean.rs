@@ -1,13 +1,14 @@
 //! A line of the log without what is large in it: headers and bodies are passed over, not read.
 
+use memchr::memmem;
 use serde::Deserialize;
 
-use crate::wire::record::{AttemptRecord, Ending, Exchanged, RequestRecord, Usage};
+use super::record::{AttemptRecord, Ending, Exchanged, RequestRecord, Usage};
 
 /// The fields of a [`RequestRecord`] but headers, bodies and timeline.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Lean {
+pub struct Lean {
     v: u32,
     pub id: String,
     pub time: String,
@@ -30,18 +31,18 @@ pub(super) struct Lean {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Sized {
+pub struct Sized {
     pub size: u64,
     truncated: bool,
 }
 
 impl Lean {
     /// `None` for what is no record: half a line that a killed writer left.
-    pub(super) fn read(line: &[u8]) -> Option<Self> {
+    pub fn read(line: &[u8]) -> Option<Self> {
         serde_json::from_slice(line).ok()
     }
 
-    pub(super) fn into_record(self) -> RequestRecord {
+    pub fn into_record(self) -> RequestRecord {
         let exchanged = |Sized { size, truncated }| Exchanged { size, truncated, ..Exchanged::default() };
         RequestRecord {
             v: self.v,
@@ -67,8 +68,31 @@ impl Lean {
     }
 }
 
+/// A line of ours in its short form as JSON without headers and bodies, in parts, and without having been read: many a
+/// second are told to those who watch. `None` when it is not written as our own are.
+///
+/// A quote within a JSON string has a backslash before it, so names with their quotes are found nowhere but where they stand
+/// as names; and those that are looked for stand once in each part.
+pub fn stripped(line: &[u8]) -> Option<[&[u8]; 5]> {
+    const BARE: &[u8] = b"\"headers\":{},\"body\":null";
+    let line = line.trim_ascii_end();
+    let (head, rest) = split(line, b",\"request\":{")?;
+    let (request, response) = split(rest, b"},\"response\":{")?;
+    Some([head, BARE, behind_body(request)?, BARE, behind_body(response)?])
+}
+
+/// Splits before the last byte of what is looked for.
+fn split<'a>(text: &'a [u8], at: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    text.split_at_checked(memmem::find(text, at)? + at.len())
+}
+
+/// From the size on.
+fn behind_body(exchanged: &[u8]) -> Option<&[u8]> {
+    exchanged.get(memmem::rfind(exchanged, b",\"size\":")?..)
+}
+
 /// Milliseconds since 1970 of a record's `time`.
-pub(super) fn millis(time: &str) -> Option<i64> {
+pub fn millis(time: &str) -> Option<i64> {
     time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
@@ -108,7 +132,8 @@ mod tests {
             response: exchanged(4),
             error: text("error"),
         };
-        let read = Lean::read(&serde_json::to_vec(&record).unwrap()).unwrap().into_record();
+        let line = serde_json::to_vec(&record).unwrap();
+        let read = Lean::read(&line).unwrap().into_record();
         for (exchanged, size) in [(&mut record.request, 3), (&mut record.response, 4)] {
             *exchanged = Exchanged { size, truncated: true, ..Exchanged::default() };
         }
