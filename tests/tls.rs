@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
+use tokio::sync::Barrier;
 
 use crate::support::proxy::{Config, Endpoint, Proxy};
 use crate::support::upstream::tls::{self, Authority};
@@ -146,22 +149,40 @@ async fn a_handshake_that_never_ends_is_a_connect_time_out() {
 }
 
 /// An HTTP/2 upstream called `alpha`: hyper's, for the frames are not what is tested.
-async fn http2(identity: &Identity) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let acceptor = identity.offering(&[b"h2"]).acceptor();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(stream) = acceptor.accept(stream).await else { return };
-                let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                // A connection that breaks is the proxy's to notice.
-                let _ = server.serve_connection(TokioIo::new(stream), service_fn(answer)).await;
-            });
-        }
-    });
-    port
+struct Http2 {
+    port: u16,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Http2 {
+    /// It takes so many requests at once on one connection.
+    async fn start(identity: &Identity, most: u32) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let acceptor = identity.offering(&[b"h2"]).acceptor();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        let three = Arc::new(Barrier::new(3));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let (acceptor, three) = (acceptor.clone(), Arc::clone(&three));
+                tokio::spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                    server.max_concurrent_streams(most);
+                    let service = service_fn(|request| answer(request, Arc::clone(&three)));
+                    // A connection that breaks is the proxy's to notice.
+                    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        Self { port, connections }
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::at("alpha", &format!("https://localhost:{}", self.port)).set("ca_file", "root.pem")
+    }
 }
 
 /// A body of so many frames.
@@ -176,7 +197,11 @@ impl hyper::body::Body for Frames {
     }
 }
 
-async fn answer(request: http::Request<Incoming>) -> Result<http::Response<Frames>, hyper::Error> {
+/// Requests that want to be three are answered when three of them are there.
+async fn answer(request: http::Request<Incoming>, three: Arc<Barrier>) -> Result<http::Response<Frames>, hyper::Error> {
+    if request.headers().contains_key("x-three") {
+        three.wait().await;
+    }
     let version = format!("{:?}", request.version());
     let body = request.into_body().collect().await?.to_bytes();
     let stream = String::from_utf8_lossy(&body).contains("\"stream\":true");
@@ -192,15 +217,33 @@ async fn answer(request: http::Request<Incoming>) -> Result<http::Response<Frame
 #[tokio::test]
 async fn http_2_is_spoken_where_it_is_set() {
     let authority = Authority::new().unwrap();
-    let port = http2(&authority.issue(&["localhost"]).unwrap()).await;
+    let alpha = Http2::start(&authority.issue(&["localhost"]).unwrap(), 100).await;
     for http in ["\"2\"", "auto"] {
-        let alpha = Endpoint::at("alpha", &format!("https://localhost:{port}")).set("ca_file", "root.pem");
-        let proxy = start(&Config::in_order([alpha.set("http", http)]), trusting(&authority)).await;
+        let config = Config::in_order([alpha.endpoint().set("http", http)]);
+        let proxy = start(&config, trusting(&authority)).await;
         for stream in [false, true] {
             let answer = proxy.send(&Request::turn(stream)).await;
             assert_right(&answer, stream, "alpha");
             assert_eq!(answer.header("x-version"), Some("HTTP/2.0"));
         }
+    }
+    assert_eq!(alpha.connections.load(Ordering::SeqCst), 2, "one for each proxy");
+}
+
+#[tokio::test]
+async fn http_2_requests_beyond_what_one_connection_takes_do_not_wait() {
+    let authority = Authority::new().unwrap();
+    for (most, connections) in [(1, 3), (2, 2), (3, 1)] {
+        let alpha = Http2::start(&authority.issue(&["localhost"]).unwrap(), most).await;
+        let config = Config::in_order([alpha.endpoint().set("http", "\"2\"")]).set("timeouts.first_byte", "5s");
+        let proxy = start(&config, trusting(&authority)).await;
+        assert_right(&proxy.send(&Request::message()).await, false, "alpha");
+        let request = Request::stream().header("x-three", "1");
+        let (one, two, three) = tokio::join!(proxy.send(&request), proxy.send(&request), proxy.send(&request));
+        for answer in [one, two, three] {
+            assert_right(&answer, true, "alpha");
+        }
+        assert_eq!(alpha.connections.load(Ordering::SeqCst), connections, "{most} at once on each");
     }
 }
 

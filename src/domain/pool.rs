@@ -303,16 +303,16 @@ mod tests {
     #[test]
     fn a_probe_comes_sooner_once_a_shorter_interval_is_set() {
         let (now, secs) = (t0(), Duration::from_secs);
-        let specs = [spec("a", "http://a", true)];
-        let mut pool = Pool::new(&specs, HealthRules { check_interval: secs(3600), ..rules() }, now);
+        let endpoints = [spec("a", "http://a", true)];
+        let mut pool = Pool::new(&endpoints, HealthRules { check_interval: secs(3600), ..rules() }, now);
         fail(&mut pool, "a", now);
         fail(&mut pool, "a", now);
         assert_eq!(pool.next_probe(), Some(now + secs(3600)));
-        pool.replace(&specs, rules(), now + secs(10));
+        pool.replace(&endpoints, rules(), now + secs(10));
         assert_eq!(pool.next_probe(), Some(now + secs(30)), "one interval after it went down");
         let (id, probed) = pool.due_probes(now + secs(30)).remove(0);
         pool.end_probe(id, &probed, false, now + secs(31));
-        pool.replace(&specs, HealthRules { check_interval: secs(5), ..rules() }, now + secs(40));
+        pool.replace(&endpoints, HealthRules { check_interval: secs(5), ..rules() }, now + secs(40));
         assert_eq!(pool.next_probe(), Some(now + secs(36)), "one interval after its last probe");
     }
 

@@ -1,5 +1,8 @@
-//! HTTP/2: one connection that all requests share, with a task of its own.
+//! HTTP/2: connections that requests share, each with a task of its own.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,9 +22,59 @@ use super::joining::{Joining, poll_data, send_error};
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
-pub type Sender = http2::SendRequest<Upload>;
+type Sender = http2::SendRequest<Upload>;
+type Connection = http2::Connection<Stream, Upload, TokioExecutor>;
 
-pub async fn open(stream: Stream) -> Result<Sender, ConnectError> {
+/// One connection and how much of it is in use.
+pub struct Multiplexed {
+    sender: Sender,
+    /// Driven by its task, asked here.
+    connection: Weak<Mutex<Connection>>,
+    /// Each request under way has a clone of it.
+    turn: Arc<()>,
+}
+
+impl Multiplexed {
+    pub async fn open(stream: Stream) -> Result<Self, ConnectError> {
+        let (sender, connection) = handshake(stream).await?;
+        let connection = Arc::new(Mutex::new(connection));
+        let asked = Arc::downgrade(&connection);
+        tokio::spawn(async move {
+            if let Err(error) = poll_fn(|cx| Pin::new(&mut *lock(&connection)).poll(cx)).await {
+                tracing::debug!("an HTTP/2 connection ended: {error}");
+            }
+        });
+        Ok(Self { sender, connection: asked, turn: Arc::default() })
+    }
+
+    pub fn is_alive(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.under_way() == 0
+    }
+
+    /// Whether the server takes one more request on it now; one beyond its limit would wait unseen.
+    pub fn has_room(&self) -> bool {
+        let connection = self.connection.upgrade();
+        connection.is_some_and(|connection| self.under_way() < lock(&connection).current_max_send_streams())
+    }
+
+    fn under_way(&self) -> usize {
+        Arc::strong_count(&self.turn) - 1
+    }
+
+    pub fn link(&self, reused: bool) -> Box<dyn Link> {
+        Box::new(Link2 { sender: self.sender.clone(), reused, turn: Arc::clone(&self.turn) })
+    }
+}
+
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn handshake(stream: Stream) -> Result<(Sender, Connection), ConnectError> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     // A reader that stands still holds back its own stream alone: the connection's window is never what runs out.
     builder
@@ -33,19 +86,14 @@ pub async fn open(stream: Stream) -> Result<Sender, ConnectError> {
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10))
         .keep_alive_while_idle(true);
-    let (sender, conn) = builder.handshake(stream).await.map_err(|error| ConnectError::There(error.to_string()))?;
-    tokio::spawn(async move {
-        if let Err(error) = conn.await {
-            tracing::debug!("an HTTP/2 connection ended: {error}");
-        }
-    });
-    Ok(sender)
+    builder.handshake(stream).await.map_err(|error| ConnectError::There(error.to_string()))
 }
 
-/// One request on the shared connection.
-pub struct Link2 {
-    pub sender: Sender,
-    pub reused: bool,
+/// One request on a shared connection.
+struct Link2 {
+    sender: Sender,
+    reused: bool,
+    turn: Arc<()>,
 }
 
 impl Link for Link2 {
@@ -65,7 +113,8 @@ impl Link for Link2 {
                 let error = send_error(error.error(), unsent);
                 SendError { died_silent: error.died_silent || slept, ..error }
             })?;
-            Ok(response.map(|body| Box::new(Body2 { body, joining: Joining::default() }) as BoxSource))
+            let turn = self.turn;
+            Ok(response.map(|body| Box::new(Body2 { body, joining: Joining::default(), _turn: turn }) as BoxSource))
         })
     }
 }
@@ -74,6 +123,7 @@ impl Link for Link2 {
 struct Body2 {
     body: Incoming,
     joining: Joining,
+    _turn: Arc<()>,
 }
 
 impl ByteSource for Body2 {

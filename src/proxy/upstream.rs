@@ -2,7 +2,7 @@
 //!
 //! hyper's client hands an answer's body over chunk by chunk, which costs a write per event on a busy stream. Here a
 //! request owns its HTTP/1.1 connection and reads it in the same task that relays the body: what one read brought goes
-//! on in one piece. HTTP/2 connections are shared and have a task of their own.
+//! on in one piece. HTTP/2 connections are shared, as far as the server lets them be, and have a task of their own.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use hyper_util::client::legacy::connect::Connection as _;
 use super::connect::{Connector, Stream};
 use super::exchange::{BoxFuture, ConnectError, Exchange, Link};
 use super::http1::{Home, Http1, Link1};
-use super::http2::{self, Link2};
+use super::http2::Multiplexed;
 use crate::clock;
 use crate::domain::endpoint::{EndpointSpec, HttpVersion};
 
@@ -28,7 +28,9 @@ struct Shared {
     connector: Connector,
     http: HttpVersion,
     idle: Mutex<Idle>,
-    multiplexed: Mutex<Option<http2::Sender>>,
+    /// The newest first, each with the moment when it was taken last. There are several only where one has no room for
+    /// all requests.
+    multiplexed: Mutex<Vec<(Multiplexed, Instant)>>,
 }
 
 #[derive(Default)]
@@ -61,8 +63,8 @@ impl Exchange for Upstream {
 impl Upstream {
     /// A connection that is open already.
     fn pooled(&self) -> Option<Box<dyn Link>> {
-        let shared = || Some(Box::new(Link2 { sender: self.0.shared_sender()?, reused: true }) as Box<dyn Link>);
-        self.0.take_idle().map(|connection| self.link1(connection, true)).or_else(shared)
+        let idle = self.0.take_idle().map(|connection| self.link1(connection, true));
+        idle.or_else(|| self.0.link2())
     }
 
     async fn open(&self) -> Result<Box<dyn Link>, ConnectError> {
@@ -80,9 +82,10 @@ impl Upstream {
     }
 
     async fn open2(&self, stream: Stream) -> Result<Box<dyn Link>, ConnectError> {
-        let sender = http2::open(stream).await?;
-        *lock(&self.0.multiplexed) = Some(sender.clone());
-        Ok(Box::new(Link2 { sender, reused: false }))
+        let connection = Multiplexed::open(stream).await?;
+        let link = connection.link(false);
+        lock(&self.0.multiplexed).insert(0, (connection, clock::now()));
+        Ok(link)
     }
 }
 
@@ -100,8 +103,18 @@ impl Shared {
         }
     }
 
-    fn shared_sender(&self) -> Option<http2::Sender> {
-        lock(&self.multiplexed).as_ref().filter(|sender| sender.is_ready()).cloned()
+    /// A stream on a connection that has room for it.
+    fn link2(&self) -> Option<Box<dyn Link>> {
+        let now = clock::now();
+        let mut connections = lock(&self.multiplexed);
+        let mut newest = true;
+        connections.retain(|(connection, taken)| {
+            let is_wanted = || !connection.is_idle() || now.saturating_duration_since(*taken) < IDLE_FOR;
+            connection.is_alive() && (std::mem::take(&mut newest) || is_wanted())
+        });
+        let (connection, taken) = connections.iter_mut().find(|(connection, _)| connection.has_room())?;
+        *taken = now;
+        Some(connection.link(true))
     }
 }
 
