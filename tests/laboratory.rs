@@ -290,7 +290,7 @@ impl Lab {
                 lab.ignoring = Some(nobody);
             }
             // Too long for a name: no resolver is asked, so none keeps it waiting.
-            Nowhere => lab.endpoint = Endpoint::at("alpha", "http://nowhere.invalid:9"),
+            Nowhere => lab.endpoint = Endpoint::at("alpha", &format!("http://{}.invalid:9", "x".repeat(64))),
             NoTls => lab.endpoint = Endpoint::at("alpha", &upstream.url().replace("http:", "https:")),
             _ => {}
         }
