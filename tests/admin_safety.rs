@@ -216,6 +216,17 @@ async fn a_body_that_turns_out_empty_needs_no_type() {
     assert_eq!(wire.answer(clock::now(), false).await.finish().await.status(), 415);
 }
 
+#[tokio::test]
+async fn a_browser_with_many_headers_is_answered_by_us() {
+    let alpha = healthy("alpha").await;
+    let proxy = Config::in_order([&alpha]).admin().start().await;
+    let admin = proxy.admin().await;
+    let request = (0..200).fold(Request::get("/healthz"), |request, n| request.header(&format!("x-{n}"), "1"));
+    let answer = admin.client().send(&request).await;
+    assert_eq!(answer.status(), 200);
+    assert_safe(&answer);
+}
+
 /// An operator reads what is wrong, and what to do about it.
 #[tokio::test]
 async fn every_refusal_says_what_to_do() {

@@ -27,6 +27,8 @@ const TRY_AGAIN: Duration = Duration::from_secs(2);
 const BREATHER: Duration = Duration::from_millis(100);
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 const MAX_HEAD: usize = 64 * 1024;
+/// As on the proxy's port: what is refused for more gets hyper's own answer, which has none of our headers.
+const MAX_HEADERS: usize = 256;
 /// What may wait for a slow reader here, and in the system.
 const WRITE_BUFFER: usize = 256 * 1024;
 /// With so many connected, the next one takes the place of the one that has been idle for longest. They share the
@@ -171,7 +173,7 @@ async fn serve(stream: TcpStream, service: Service, busy: Arc<Busy>, mut stop: w
         async move { Ok::<_, std::convert::Infallible>(service.answer(request, &busy).await) }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_HEAD);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(Patient::new(stream)), service));
     let served = tokio::select! {
         served = &mut connection => served,

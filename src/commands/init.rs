@@ -79,19 +79,19 @@ type Ask<'a> = &'a mut dyn FnMut(Shown, &str, &str) -> Result<String, CommandErr
 /// Flags first; `ask` gets the question and its default.
 fn answer(args: &InitArgs, ask: Ask) -> Result<Answers, CommandError> {
     let url = match &args.url {
-        Some(url) => url.clone(),
-        None => ask(Shown::Yes, "Address of the endpoint", API)?,
+        Some(url) => parse_url(url)?,
+        None => until_right(ask, "Address of the endpoint", API, parse_url)?,
     };
-    BaseUrl::parse(&url).map_err(|why| CommandError::usage(why, "an address looks like https://api.example.com"))?;
     let auth = match args.auth_type {
         Some(auth) => auth,
         None => {
-            parse_auth(&ask(Shown::Yes, "Authentication: api_key, auth_token or passthrough", default_auth(args))?)?
+            let question = "Authentication: api_key, auth_token or passthrough";
+            until_right(ask, question, default_auth(args), parse_auth)?
         }
     };
     let port = match args.port {
         Some(port) => port,
-        None => parse_port(&ask(Shown::Yes, "Port of the proxy", "8080")?)?,
+        None => until_right(ask, "Port of the proxy", "8080", parse_port)?,
     };
     // Last, because from then on the signals that would end a question are listened to.
     let value = match (&args.auth_value, auth) {
@@ -100,6 +100,28 @@ fn answer(args: &InitArgs, ask: Ask) -> Result<Answers, CommandError> {
         (None, _) => ask(Shown::No, "Its key: ${VARIABLE}, file:PATH, or the key itself", default_value(auth))?,
     };
     Ok(Answers { url, auth, value, port })
+}
+
+/// Asks again after a slip, with what was wrong.
+fn until_right<T>(
+    ask: Ask,
+    question: &str,
+    default: &str,
+    parse: fn(&str) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    loop {
+        let text = ask(Shown::Yes, question, default)?;
+        match parse(&text) {
+            // The default is what is there when nobody is asked.
+            Err(slip) if text != default => note(&format!("{slip}: {}", slip.hint().unwrap_or_default())),
+            parsed => return parsed,
+        }
+    }
+}
+
+fn parse_url(text: &str) -> Result<String, CommandError> {
+    let parsed = BaseUrl::parse(text).map(|_| text.to_owned());
+    parsed.map_err(|why| CommandError::usage(why, "an address looks like https://api.example.com"))
 }
 
 /// Works at once: the key of the environment if there is one, else the client's own login.
@@ -204,6 +226,20 @@ mod tests {
         assert_eq!((config.server.port, config.web_admin.port), (9000, 9001));
         let odd = loaded(InitAuth::AuthToken, "a\"b: #c$$'\\");
         assert_eq!(odd.endpoints[0].auth.secret().map(Secret::expose), Some("a\"b: #c$'\\"));
+    }
+
+    #[test]
+    fn a_slip_is_asked_about_again_and_loses_no_earlier_answer() {
+        let mut typed = ["nowhere", "https://api.example.com", "apikey", "api_key", "0", "9000", "${KEY}"].into_iter();
+        let mut ask = |_, _: &str, _: &str| Ok(typed.next().unwrap().to_owned());
+        let args = InitArgs { yes: false, url: None, auth_type: None, auth_value: None, port: None, json: false };
+        let Answers { url, auth, value, port } = answer(&args, &mut ask).unwrap();
+        assert_eq!(
+            (url.as_str(), auth, value.as_str(), port),
+            ("https://api.example.com", InitAuth::ApiKey, "${KEY}", 9000)
+        );
+        let wrong = InitArgs { url: Some("nowhere".into()), ..args };
+        assert!(answer(&wrong, &mut |_, _, default| Ok(default.to_owned())).is_err(), "a flag is no question");
     }
 
     #[test]
