@@ -145,11 +145,11 @@ impl LogHandle {
         let lines = self.recent().lines();
         let place = lines.iter().position(|line| line.id() == id);
         // One that no file has is older than the last one before it that a file does have.
-        let filed = match place {
+        let anchor = match place {
             Some(place) => lines[..=place].iter().rev().find(|line| line.is_filed()).map(|line| line.id()),
             None => Some(id),
         };
-        let files = filed.map(|id| self.store().place_of(id)).transpose()?.flatten();
+        let files = anchor.map(|id| self.store().place_of(id)).transpose()?.flatten();
         let known = place.is_some() || files.is_some();
         Ok(known.then(|| Cursor { files, memory: Some(id.to_owned()) }))
     }
