@@ -195,19 +195,13 @@ mod tests {
 
     fn begun(path: &str) -> Begun {
         let (at, wall) = (clock::now(), clock::wall());
-        Begun {
-            at,
-            wall,
-            method: Method::POST,
-            target: path.parse().unwrap(),
-            presented: vec![Secret::new("hunter2hunter2")],
-        }
+        Begun { at, wall, method: Method::POST, path: path.to_owned(), presented: vec![Secret::new("hunter2hunter2")] }
     }
 
     #[test]
     fn a_request_is_under_way_from_its_head_to_its_last_byte() {
         let traffic = Traffic::new();
-        let ticket = traffic.begin(begun("/v1/messages?key=1"));
+        let ticket = traffic.begin(begun("/v1/messages"));
         ticket.known(Some("opus"), true, Some("hunter2hunter2"));
         ticket.attempt("a");
         ticket.failed();

@@ -67,7 +67,7 @@ impl Trip {
             at: arrival.at,
             wall: arrival.wall,
             method: inbound.method.clone(),
-            target: inbound.target.clone(),
+            path: inbound.target.path().to_owned(),
             presented: presented.clone(),
         });
         let record = RequestRecord {

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use http::Method;
-use http::uri::PathAndQuery;
 
 use super::{Happening, Traffic};
 use crate::domain::redact::Redactor;
@@ -19,8 +18,8 @@ pub struct Begun {
     pub at: Instant,
     pub wall: SystemTime,
     pub method: Method,
-    /// The query is left out of every view.
-    pub target: PathAndQuery,
+    /// Without the query, and a copy: a piece of the head would keep all of the buffer that it was read into.
+    pub path: String,
     /// What the client presented: taken out of every view, like our own secrets.
     pub presented: Vec<Secret>,
 }
@@ -77,7 +76,7 @@ impl UnderWay {
             time: record_time(self.begun.wall),
             age_ms: u64::try_from(age).unwrap_or(u64::MAX),
             method: clean(self.begun.method.as_str()),
-            path: clean(self.begun.target.path()),
+            path: clean(&self.begun.path),
             model: known.model.as_deref().map(clean),
             stream: known.stream,
             session: known.session.as_deref().map(clean),

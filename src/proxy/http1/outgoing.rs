@@ -10,8 +10,8 @@ use crate::proxy::exchange::{Head, Upload};
 
 /// Pieces of one write; what does not fit goes with the next.
 const PIECES: usize = 32;
-/// Bytes that most heads fit into.
-const HEAD: usize = 2048;
+/// Bytes of a head beside the client's own headers: the request line, `Host`, a longer credential.
+const BESIDE: usize = 256;
 
 pub(super) struct Outgoing {
     head: Vec<u8>,
@@ -79,7 +79,9 @@ impl Outgoing {
 
 /// The request line in origin form and the headers; whoever made them has settled the framing.
 fn head_bytes(head: &Head<'_>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEAD);
+    // No more than is used: among what a stream holds for minutes it would leave a hole of its size.
+    let lines: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let mut bytes = Vec::with_capacity(lines + head.target.as_str().len() + BESIDE);
     bytes.extend_from_slice(head.method.as_str().as_bytes());
     bytes.push(b' ');
     bytes.extend_from_slice(head.target.as_str().as_bytes());
