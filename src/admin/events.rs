@@ -98,11 +98,34 @@ impl Watcher {
 
     async fn tell(&self, last: Option<String>) -> Result<(), Over> {
         let admin = &self.seat.0;
-        let (text, mut place) = match last {
-            Some(last) => admin.feed.resume(admin, &last),
-            None => Feed::begin(admin),
+        let place = match last {
+            Some(last) => self.resume(&last).await?,
+            None => {
+                let (text, place) = Feed::begin(admin);
+                self.send(text).await?;
+                place
+            }
         };
+        self.go_on(place).await
+    }
+
+    /// All that happened since; where to go on from.
+    async fn resume(&self, last: &str) -> Result<u64, Over> {
+        let admin = &self.seat.0;
+        let (text, mut place) = admin.feed.resume(admin, last);
         self.send(text).await?;
+        while let Some(piece) = Feed::missed(admin, place) {
+            place = piece.last;
+            self.send(piece.text).await?;
+            if !piece.is_cut {
+                break;
+            }
+        }
+        Ok(place)
+    }
+
+    async fn go_on(&self, mut place: u64) -> Result<(), Over> {
+        let admin = &self.seat.0;
         let mut tick = self.next(TICK);
         loop {
             let was_much = self.catch_up(&mut place).await?;

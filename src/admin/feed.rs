@@ -19,6 +19,9 @@ const FRESH: Duration = Duration::from_millis(150);
 const PIECE: usize = 64 << 10;
 /// Bytes of pieces that are kept for those who come a little later.
 const KEPT: usize = 1 << 20;
+/// More happenings than this at once are much. Once they have been much twice in a row, only the newest of each request is
+/// told: it tells all that those before it would have told, and nobody could have seen them one by one.
+const MUCH: usize = 64;
 /// After so many happenings made into text, the relay's thread is let in if it waits for this processor.
 const TURN: usize = 32;
 
@@ -52,9 +55,14 @@ impl Feed {
         if let Some(piece) = pieces.at(place) {
             return Some(piece.clone());
         }
-        let piece = make(admin, place, pieces.border(place));
+        let piece = make(admin, place, pieces.border(place), pieces.had_much_before(place));
         pieces.keep(&piece);
         Some(piece)
+    }
+
+    /// The same for one that comes back: all that is held, each event of it.
+    pub fn missed(admin: &State, place: u64) -> Option<Piece> {
+        admin.parts.traffic.has_news(place).then(|| make(admin, place, None, false))
     }
 
     /// The same, when it was made for somebody else before.
@@ -106,15 +114,15 @@ fn status_text(admin: &State, id: Option<&str>) -> Bytes {
     written(id, &Event::Status(Box::new(status_view(admin)))).into()
 }
 
-/// Goes no further than the border.
-fn make(admin: &State, place: u64, border: Option<u64>) -> Piece {
+/// Goes no further than the border. `thin`: only the newest event of each request.
+fn make(admin: &State, place: u64, border: Option<u64>, thin: bool) -> Piece {
     let mut backlog = admin.parts.traffic.since(place);
     if let Some(border) = border {
         backlog.events.retain(|numbered| numbered.number <= border);
         backlog.last = backlog.last.min(border);
     }
-    let mut teller = Teller::new(admin, &backlog.events);
-    let (is_much, is_cut) = (teller.is_much(), backlog.is_cut);
+    let (is_much, is_cut) = (backlog.events.len() > MUCH, backlog.is_cut);
+    let mut teller = Teller::new(admin, if thin && is_much { &backlog.events } else { &[] });
     let mut piece = Piece { after: place, last: backlog.last, text: Bytes::new(), is_much, is_cut };
     if backlog.gone > 0 {
         teller.missed(place + backlog.gone, backlog.gone);
@@ -143,6 +151,11 @@ struct Pieces {
 impl Pieces {
     fn at(&self, place: u64) -> Option<&Piece> {
         self.held.iter().rev().find(|piece| piece.after == place)
+    }
+
+    /// Whether the piece that ends at this place stands for much.
+    fn had_much_before(&self, place: u64) -> bool {
+        self.held.back().is_some_and(|newest| newest.last == place && newest.is_much)
     }
 
     /// The nearest place behind this one at which somebody could go on with what is held.
@@ -187,6 +200,16 @@ mod tests {
         assert_eq!((pieces.at(2), pieces.held.len()), (None, 2), "a late watcher's own");
         pieces.keep(&piece(30, 31, 1));
         assert_eq!((pieces.at(8), pieces.at(30)), (None, Some(&piece(30, 31, 1))), "a gap begins anew");
+    }
+
+    #[test]
+    fn a_single_burst_is_told_event_by_event() {
+        let mut pieces = Pieces::default();
+        assert!(!pieces.had_much_before(0), "the first one");
+        pieces.keep(&Piece { is_much: true, ..piece(0, 90, 1) });
+        assert_eq!([90, 91].map(|place| pieces.had_much_before(place)), [true, false]);
+        pieces.keep(&piece(90, 95, 1));
+        assert!(!pieces.had_much_before(95), "it is over");
     }
 
     #[test]

@@ -12,30 +12,22 @@ use crate::wire::event::{EndpointChanged, Event, Missed, RequestEnded};
 use crate::wire::lean::{Lean, stripped};
 use crate::wire::record::record_time;
 
-/// With more happenings than this at once, only the newest of each request is told: it tells all that those before it
-/// would have told, and nobody could have seen them one by one.
-const MUCH: usize = 64;
-
 /// Makes the text of one piece.
 pub struct Teller<'a> {
     admin: &'a State,
     standing: Arc<Standing>,
     now: Instant,
-    /// By request's key; empty when it is not much.
+    /// By request's key: of those here nothing older is told.
     newest: HashMap<u64, u64>,
     scratch: Vec<u8>,
     pub text: Vec<u8>,
 }
 
 impl<'a> Teller<'a> {
-    pub fn new(admin: &'a State, events: &[Numbered]) -> Self {
-        let numbers = |numbered: &Numbered| Some((request(&numbered.happening)?, numbered.number));
-        let newest = if events.len() > MUCH { events.iter().filter_map(numbers).collect() } else { HashMap::default() };
+    /// `thinned`: of the requests that these are about only the newest event is told.
+    pub fn new(admin: &'a State, thinned: &[Numbered]) -> Self {
+        let newest = newest(thinned);
         Self { admin, standing: admin.standing(), now: clock::now(), newest, scratch: Vec::new(), text: Vec::new() }
-    }
-
-    pub fn is_much(&self) -> bool {
-        !self.newest.is_empty()
     }
 
     /// So many events before this place are no longer held.
@@ -83,6 +75,11 @@ impl<'a> Teller<'a> {
             Happening::Config => Event::Config(Box::new(self.standing.shown.clone())),
         })
     }
+}
+
+/// The number of the newest event of each request.
+fn newest(events: &[Numbered]) -> HashMap<u64, u64> {
+    events.iter().filter_map(|numbered| Some((request(&numbered.happening)?, numbered.number))).collect()
 }
 
 /// The key of the request that it happened to.
@@ -135,7 +132,16 @@ fn member(object: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::line::RecordLine;
     use crate::wire::record::RequestRecord;
+
+    #[test]
+    fn of_much_the_newest_event_of_each_request_is_left() {
+        let line = Arc::new(RecordLine::new("id", b"{}"));
+        let ended = |number, key| Numbered { number, happening: Happening::Ended { key, line: Arc::clone(&line) } };
+        let config = Numbered { number: 9, happening: Happening::Config };
+        assert_eq!(newest(&[ended(5, 1), ended(6, 2), ended(8, 1), config]), HashMap::from([(1, 8), (2, 6)]));
+    }
 
     #[test]
     fn an_event_is_three_lines() {
