@@ -133,8 +133,7 @@ async fn faults_of_views(visit: &Visit, look: &str) -> Vec<String> {
     }
     for (view, button, said) in DIALOGS {
         visit.go(view).await;
-        page.click("button", button).await;
-        page.shows("dialog", said).await;
+        page.click_until("button", button, &format!("T.find('dialog', {said:?})")).await;
         page.picture(&format!("dialog-{}-{look}", button.replace(' ', "-"))).await;
         faults.extend(serious(page, &format!("{button}, {look}")).await);
         page.click("dialog button", "Close").await;

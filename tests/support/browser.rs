@@ -180,6 +180,18 @@ impl Page {
         }
     }
 
+    /// Whether the expression comes true within a moment.
+    pub async fn is_soon(&self, expression: &str) -> bool {
+        let (wanted, limit) = (format!("Boolean({expression})"), clock::now() + ms(2000));
+        while self.eval(&wanted).await != true {
+            if clock::now() > limit {
+                return false;
+            }
+            tokio::time::sleep(ms(25)).await;
+        }
+        true
+    }
+
     /// Waits until something that fits the selector shows this text.
     pub async fn shows(&self, selector: &str, text: &str) {
         self.until(&format!("{selector} shows {text}"), &format!("T.find({}, {})", quoted(selector), quoted(text)))

@@ -18,6 +18,18 @@ impl Page {
         self.mouse("mouseReleased", x, y).await;
     }
 
+    /// Clicks until it had its effect: a click misses what moves just then, as all does below an endpoint whose state
+    /// changes.
+    pub async fn click_until(&self, selector: &str, text: &str, effect: &str) {
+        for _ in 0..10 {
+            self.click(selector, text).await;
+            if self.is_soon(effect).await {
+                return;
+            }
+        }
+        self.until(&format!("a click on {selector} {text} has its effect"), effect).await;
+    }
+
     /// Replaces what a field holds.
     pub async fn fill(&self, selector: &str, text: &str) {
         self.click(selector, "").await;
