@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use http::{Response, header};
 use tokio::time::timeout_at;
 
-use super::exchange::{BoxSource, ConnectError, Exchange, Head, Link, SendError, Upload};
+use super::exchange::{BoxSource, ConnectError, Exchange, Link, RequestHead, SendError, Upload};
 use super::intake::Inbound;
 use super::opening::{self, Opened};
 use crate::clock;
@@ -73,7 +73,7 @@ async fn send(call: &Call<'_>) -> Result<(Response<BoxSource>, Instant), Fault> 
         target.ok_or_else(|| Fault::new(FaultKind::Connect, "its url and path_prefix make no valid address"))?;
     let framed =
         [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().any(|name| inbound.headers.contains_key(name));
-    let head = Head {
+    let head = RequestHead {
         method: &inbound.method,
         target: &target,
         spec: call.spec,
@@ -115,7 +115,7 @@ async fn connect(call: &Call<'_>, fresh: bool) -> Result<Box<dyn Link>, Fault> {
 type Exchanged = Result<(Response<BoxSource>, Instant), (Fault, Option<SendError>)>;
 
 /// The first-byte clock starts anew with every piece of the request that moves: a slow uplink is no slow endpoint.
-async fn exchange(call: &Call<'_>, link: Box<dyn Link>, head: &Head<'_>) -> Exchanged {
+async fn exchange(call: &Call<'_>, link: Box<dyn Link>, head: &RequestHead<'_>) -> Exchanged {
     let limit = call.timeouts.first_byte;
     call.sent.set(clock::now());
     call.reach(Phase::Waiting);

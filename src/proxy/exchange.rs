@@ -33,14 +33,14 @@ pub trait Link: Send {
     fn is_reused(&self) -> bool;
 
     /// Sends the request and waits for the answer's head. Dropping the future closes the connection.
-    fn send(self: Box<Self>, head: &Head<'_>, body: Upload) -> BoxFuture<'static, Sent>;
+    fn send(self: Box<Self>, head: &RequestHead<'_>, body: Upload) -> BoxFuture<'static, SendResult>;
 }
 
-pub type Sent = Result<Response<BoxSource>, SendError>;
+pub type SendResult = Result<Response<BoxSource>, SendError>;
 
 /// A request's head on its way to an endpoint. Nothing of it is copied before a connection writes it in its own way.
 #[derive(Clone, Copy)]
-pub struct Head<'a> {
+pub struct RequestHead<'a> {
     pub method: &'a Method,
     pub target: &'a PathAndQuery,
     pub spec: &'a EndpointSpec,
@@ -52,7 +52,7 @@ pub struct Head<'a> {
     pub length: Option<u64>,
 }
 
-impl Head<'_> {
+impl RequestHead<'_> {
     /// All that goes out but `Host` and `Content-Length`.
     pub fn each_header(&self, put: impl FnMut(&HeaderName, &HeaderValue)) {
         headers::each_outbound(self.headers, &self.spec.auth, self.own_token, put);

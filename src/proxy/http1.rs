@@ -27,7 +27,7 @@ use self::body::{Body1, Taken};
 use self::head::{Head, Heads};
 use self::outgoing::Outgoing;
 use super::connect::Stream;
-use super::exchange::{self, BoxFuture, BoxSource, Link, SendError, Sent, Upload};
+use super::exchange::{BoxFuture, BoxSource, Link, RequestHead, SendError, SendResult, Upload};
 
 /// A head beyond this is a fault.
 pub const MAX_HEAD: usize = 64 * 1024;
@@ -113,7 +113,7 @@ impl Link for Link1 {
         self.reused
     }
 
-    fn send(self: Box<Self>, head: &exchange::Head<'_>, body: Upload) -> BoxFuture<'static, Sent> {
+    fn send(self: Box<Self>, head: &RequestHead<'_>, body: Upload) -> BoxFuture<'static, SendResult> {
         let Self { mut connection, home, .. } = *self;
         let mut heads = Heads::new(head.method.clone());
         let mut outgoing = Outgoing::new(head, body);

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connect::Stream;
 use super::exchange::{
-    BoxFuture, BoxSource, ByteSource, ConnectError, Head, Link, SendError, Sent, SourceError, Upload,
+    BoxFuture, BoxSource, ByteSource, ConnectError, Link, RequestHead, SendError, SendResult, SourceError, Upload,
 };
 use super::http1::MAX_HEAD;
 use super::joining::{Joining, poll_data, send_error};
@@ -101,7 +101,7 @@ impl Link for Link2 {
         self.reused
     }
 
-    fn send(mut self: Box<Self>, head: &Head<'_>, body: Upload) -> BoxFuture<'static, Sent> {
+    fn send(mut self: Box<Self>, head: &RequestHead<'_>, body: Upload) -> BoxFuture<'static, SendResult> {
         let request = head.to_request(body).ok_or_else(|| SendError::before("its address makes no valid URI"));
         Box::pin(async move {
             let mut request = request?;

@@ -13,7 +13,8 @@ use http_body_util::BodyExt;
 use tokio::time::Sleep;
 
 use super::exchange::{
-    BoxFuture, BoxSource, ByteSource, ConnectError, Exchange, Head, Link, SendError, Sent, SourceError, Upload,
+    BoxFuture, BoxSource, ByteSource, ConnectError, Exchange, Link, RequestHead, SendError, SendResult, SourceError,
+    Upload,
 };
 
 /// What the endpoint does with one request.
@@ -116,7 +117,7 @@ impl Link for ScriptedLink {
         self.reused
     }
 
-    fn send(self: Box<Self>, head: &Head<'_>, body: Upload) -> BoxFuture<'static, Sent> {
+    fn send(self: Box<Self>, head: &RequestHead<'_>, body: Upload) -> BoxFuture<'static, SendResult> {
         let request = head.to_request(body).unwrap();
         Box::pin(async move {
             let died =

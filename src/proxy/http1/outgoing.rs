@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-use crate::proxy::exchange::{Head, Upload};
+use crate::proxy::exchange::{RequestHead, Upload};
 
 /// Pieces of one write; what does not fit goes with the next.
 const PIECES: usize = 32;
@@ -22,7 +22,7 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn new(head: &Head<'_>, body: Upload) -> Self {
+    pub(super) fn new(head: &RequestHead<'_>, body: Upload) -> Self {
         Self { head: head_bytes(head), at: 0, body, flushed: false }
     }
 
@@ -78,7 +78,7 @@ impl Outgoing {
 }
 
 /// The request line in origin form and the headers; whoever made them has settled the framing.
-fn head_bytes(head: &Head<'_>) -> Vec<u8> {
+fn head_bytes(head: &RequestHead<'_>) -> Vec<u8> {
     // No more than is used: among what a stream holds for minutes it would leave a hole of its size.
     let lines: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     let mut bytes = Vec::with_capacity(lines + head.target.as_str().len() + BESIDE);

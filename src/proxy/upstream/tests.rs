@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::domain::endpoint::{Auth, BaseUrl};
-use crate::proxy::exchange::{Head, Sent, Upload};
+use crate::proxy::exchange::{RequestHead, SendResult, Upload};
 
 async fn listener() -> (TcpListener, Upstream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -36,8 +36,8 @@ fn spec(url: &str) -> EndpointSpec {
     }
 }
 
-fn post(link: Box<dyn Link>, body: Vec<u8>) -> BoxFuture<'static, Sent> {
-    let head = Head {
+fn post(link: Box<dyn Link>, body: Vec<u8>) -> BoxFuture<'static, SendResult> {
+    let head = RequestHead {
         method: &Method::POST,
         target: &PathAndQuery::from_static("/v1/messages"),
         spec: &spec("http://a.example"),
