@@ -26,6 +26,9 @@ const DECODED: [&str; 6] = ["gzip", "x-gzip", "br", "zstd", "deflate", "identity
 
 pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// Seconds that a client built on Anthropic's SDKs waits for the answer's head.
+pub const STAINLESS_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
+pub const CLAUDE_CODE_SESSION: HeaderName = HeaderName::from_static("x-claude-code-session-id");
 
 /// Shows `put` the client's headers as they go to an endpoint: without hop-by-hop ones, framing, `Host` and `Expect`,
 /// with the endpoint's credential in place of both of the client's. `own` is our token: a passthrough endpoint never

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
+use http::{HeaderName, HeaderValue};
 
 use super::Entry;
 use super::capture::{Captured, TRUNCATED};
@@ -31,11 +31,13 @@ pub(super) struct Encoder {
     presented: Vec<Secret>,
     redactor: Redactor,
     joined: Vec<u8>,
+    /// Which header values of the last entry show nothing: the request's, then the answer's.
+    hidden: Vec<bool>,
 }
 
 impl Encoder {
     pub(super) fn new(redactor: Redactor) -> Self {
-        Self { configured: redactor.clone(), presented: Vec::new(), redactor, joined: Vec::new() }
+        Self { configured: redactor.clone(), presented: Vec::new(), redactor, joined: Vec::new(), hidden: Vec::new() }
     }
 
     /// Gets an entry ready to be written. Its record's own fields hold no credential after this.
@@ -44,18 +46,21 @@ impl Encoder {
             self.redactor = self.configured.with(&entry.presented);
             self.presented.clone_from(&entry.presented);
         }
-        join_fields(entry, &mut self.joined);
+        let headers = entry.request_headers.iter().chain(&entry.response_headers);
+        self.hidden.clear();
+        self.hidden.extend(headers.map(|(name, value)| value.is_sensitive() || is_secret_header(name.as_str())));
+        join_fields(entry, &self.hidden, &mut self.joined);
         let bodies = [entry.request_body.join(), entry.response_body.join()];
         let dirty = bodies.into_iter().chain([self.joined.as_slice()]).any(|text| self.redactor.finds_in(text));
         if dirty {
             scrub(&mut entry.record, &self.redactor);
         }
-        Line { entry, redactor: dirty.then_some(&self.redactor) }
+        Line { entry, hidden: &self.hidden, redactor: dirty.then_some(&self.redactor) }
     }
 }
 
-/// All text but the bodies, joined as repeated headers are.
-fn join_fields(entry: &Entry, joined: &mut Vec<u8>) {
+/// All text but the bodies and what is hidden anyway, joined as repeated headers are.
+fn join_fields(entry: &Entry, hidden: &[bool], joined: &mut Vec<u8>) {
     joined.clear();
     let mut add = |text: &[u8]| {
         joined.extend_from_slice(text);
@@ -66,11 +71,10 @@ fn join_fields(entry: &Entry, joined: &mut Vec<u8>) {
     for text in [id, method, path].into_iter().chain(model).chain(session).chain(error).chain(details) {
         add(text.as_bytes());
     }
-    for headers in [&entry.request_headers, &entry.response_headers] {
-        for (name, value) in headers.iter().filter(|(name, _)| !is_secret_header(name.as_str())) {
-            add(name.as_str().as_bytes());
-            add(value.as_bytes());
-        }
+    let headers = entry.request_headers.iter().chain(&entry.response_headers);
+    for ((name, value), _) in headers.zip(hidden).filter(|(_, hidden)| !**hidden) {
+        add(name.as_str().as_bytes());
+        add(value.as_bytes());
     }
 }
 
@@ -88,6 +92,8 @@ fn scrub(record: &mut RequestRecord, redactor: &Redactor) {
 /// An entry that is ready to be written.
 pub(super) struct Line<'e> {
     entry: &'e Entry,
+    /// [`Encoder::hidden`]
+    hidden: &'e [bool],
     /// Only when there is something to find.
     redactor: Option<&'e Redactor>,
 }
@@ -148,9 +154,12 @@ impl Line<'_> {
         let Entry { request_headers, request_body, response_headers, response_body, .. } = self.entry;
         // No endpoint is asked before all of the request is here.
         let upload_broke = *ending == Ending::ClientGone && attempts.is_empty();
-        self.exchanged(line.object("request"), request_headers, request_body, form, upload_broke);
+        let (in_request, in_response) = self.hidden.split_at(request_headers.len());
+        let headers = request_headers.iter().zip(in_request);
+        self.exchanged(line.object("request"), headers, request_body, form, upload_broke);
         let answer_broke = matches!(ending, Ending::Cut | Ending::ClientGone);
-        self.exchanged(line.object("response"), response_headers, response_body, form, answer_broke);
+        let headers = response_headers.iter().zip(in_response);
+        self.exchanged(line.object("response"), headers, response_body, form, answer_broke);
         line.optional("error", error.as_deref());
         line.close();
         escape_more_controls(lines, start);
@@ -174,7 +183,14 @@ impl Line<'_> {
     }
 
     /// `broke`: the body ends where its connection did.
-    fn exchanged(&self, mut object: Object, headers: &HeaderMap, body: &Captured, form: Form, broke: bool) {
+    fn exchanged<'h>(
+        &self,
+        mut object: Object,
+        headers: impl Iterator<Item = Header<'h>>,
+        body: &Captured,
+        form: Form,
+        broke: bool,
+    ) {
         let mut map = object.object("headers");
         self.headers(&mut map, headers);
         map.close();
@@ -183,7 +199,7 @@ impl Line<'_> {
             let keep = if form == Form::Short { shown.min(TRUNCATED) } else { shown };
             let (clean, shortened) = clean_head(body.joined(), keep, self.redactor);
             let cut = shortened || body.size > keep as u64;
-            let (text, encoding, incomplete) = as_text(clean, cut || broke);
+            let (text, encoding, incomplete) = as_text(&clean, cut || broke);
             truncated = cut || incomplete;
             object.string("body", &text);
             if let Some(encoding) = encoding {
@@ -197,28 +213,29 @@ impl Line<'_> {
         object.close();
     }
 
-    fn headers(&self, map: &mut Object, headers: &HeaderMap) {
+    fn headers<'h>(&self, map: &mut Object, headers: impl Iterator<Item = Header<'h>>) {
         // The values of one name come one after the other.
-        let mut headers = headers.iter().peekable();
-        while let Some((name, value)) = headers.next() {
-            let mut more = None::<Vec<u8>>;
-            while let Some((_, next)) = headers.next_if(|(next, _)| *next == name) {
+        let mut headers = headers.peekable();
+        while let Some(((name, value), hidden)) = headers.next() {
+            let (mut more, mut hidden) = (None::<Vec<u8>>, *hidden);
+            while let Some(((_, next), next_hidden)) = headers.next_if(|((next, _), _)| *next == name) {
                 let joined = more.get_or_insert_with(|| value.as_bytes().to_vec());
                 joined.extend_from_slice(b", ");
                 joined.extend_from_slice(next.as_bytes());
+                hidden |= *next_hidden;
             }
             let name = name.as_str();
-            let hidden = is_secret_header(name) || value.is_sensitive();
             let shown = if hidden { REDACTED.as_bytes() } else { more.as_deref().unwrap_or(value.as_bytes()) };
             match self.redactor {
-                None => map.string(name, &lossy(shown)),
-                Some(redactor) => {
-                    map.string(&redactor.redact_str(name, &[]), &lossy(&redactor.redact_bytes(shown, &[])));
-                }
+                None => map.bytes(name, shown),
+                Some(redactor) => map.bytes(&redactor.redact_str(name, &[]), &redactor.redact_bytes(shown, &[])),
             }
         }
     }
 }
+
+/// A name, a value, and whether that is hidden.
+type Header<'h> = ((&'h HeaderName, &'h HeaderValue), &'h bool);
 
 fn write_usage(line: &mut Object, usage: Option<Usage>) {
     let Some(Usage { input, output, cache_read, cache_creation }) = usage else { return line.optional("usage", None) };
@@ -262,28 +279,14 @@ fn clean_head<'a>(held: &'a [u8], keep: usize, redactor: Option<&Redactor>) -> (
 
 /// Text, or base64. Of what was cut the last character may be incomplete: it is left out, and the flag says so. What is
 /// whole and ends like that is no text.
-fn as_text(mut bytes: Cow<'_, [u8]>, cut: bool) -> (Cow<'_, str>, Option<&'static str>, bool) {
-    let incomplete = match std::str::from_utf8(&bytes) {
-        Ok(_) => false,
+fn as_text(bytes: &[u8], cut: bool) -> (Cow<'_, str>, Option<&'static str>, bool) {
+    match str::from_utf8(bytes) {
+        Ok(text) => (Cow::Borrowed(text), None, false),
         Err(error) if cut && error.error_len().is_none() => {
-            match &mut bytes {
-                Cow::Borrowed(bytes) => *bytes = &bytes[..error.valid_up_to()],
-                Cow::Owned(bytes) => bytes.truncate(error.valid_up_to()),
-            }
-            true
+            (String::from_utf8_lossy(&bytes[..error.valid_up_to()]), None, true)
         }
-        Err(_) => return (Cow::Owned(STANDARD.encode(&bytes)), Some("base64"), false),
-    };
-    let text = match bytes {
-        Cow::Borrowed(bytes) => lossy(bytes),
-        Cow::Owned(bytes) => Cow::Owned(lossy(&bytes).into_owned()),
-    };
-    (text, None, incomplete)
-}
-
-/// `String::from_utf8_lossy` goes byte by byte, even over text.
-fn lossy(bytes: &[u8]) -> Cow<'_, str> {
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+        Err(_) => (Cow::Owned(STANDARD.encode(bytes)), Some("base64"), false),
+    }
 }
 
 #[cfg(test)]
@@ -291,7 +294,7 @@ mod tests {
     use std::sync::Arc;
 
     use bytes::Bytes;
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderMap;
     use proptest::prelude::*;
 
     use super::*;

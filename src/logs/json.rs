@@ -22,7 +22,16 @@ impl<'b> Object<'b> {
     }
 
     pub(super) fn string(&mut self, name: &str, value: &str) {
-        string(self.member(name), value);
+        string(self.member(name), value.as_bytes());
+    }
+
+    /// What is no UTF-8 becomes U+FFFD.
+    pub(super) fn bytes(&mut self, name: &str, value: &[u8]) {
+        if value.is_ascii() {
+            string(self.member(name), value);
+        } else {
+            self.string(name, &String::from_utf8_lossy(value));
+        }
     }
 
     pub(super) fn optional(&mut self, name: &str, value: Option<&str>) {
@@ -92,10 +101,11 @@ fn decimal(buffer: &mut Vec<u8>, mut value: u64) {
     }
 }
 
-fn string(buffer: &mut Vec<u8>, text: &str) {
+/// `text`: UTF-8
+fn string(buffer: &mut Vec<u8>, text: &[u8]) {
     buffer.reserve(text.len() + 16);
     buffer.push(b'"');
-    let mut rest = text.as_bytes();
+    let mut rest = text;
     loop {
         let (run, special) = rest.split_at(plain(rest));
         buffer.extend_from_slice(run);
@@ -147,7 +157,7 @@ mod tests {
 
     fn written(text: &str) -> String {
         let mut buffer = Vec::new();
-        string(&mut buffer, text);
+        string(&mut buffer, text.as_bytes());
         escape_more_controls(&mut buffer, 0);
         String::from_utf8(buffer).unwrap()
     }
@@ -162,6 +172,18 @@ mod tests {
                 assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
             }
         }
+    }
+
+    #[test]
+    fn bytes_are_text_as_far_as_they_are_text() {
+        let mut buffer = Vec::new();
+        let mut object = Object::open(&mut buffer);
+        for (name, bytes) in [("a", &b"plain"[..]), ("b", "caf\u{e9}\n".as_bytes()), ("c", b"a\xe4\xff\"")] {
+            object.bytes(name, bytes);
+        }
+        object.close();
+        let expected = "{\"a\":\"plain\",\"b\":\"caf\u{e9}\\n\",\"c\":\"a\u{fffd}\u{fffd}\\\"\"}";
+        assert_eq!(String::from_utf8(buffer).unwrap(), expected);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::{Proxy, Running, connect};
 use crate::clock;
 use crate::domain::failover::{self, Conclusion};
 use crate::domain::fault::{Answer, Blame, Fault, FaultKind, Progress};
+use crate::domain::headers::STAINLESS_TIMEOUT;
 use crate::domain::health::{Failure, Outcome};
 use crate::domain::reply::{self, Problem, Tried};
 use crate::live::Lease;
@@ -119,12 +120,10 @@ async fn attempt_within(
     opened
 }
 
-/// The time for the whole request until bytes go down: ours, or a little less than the client's own, so that it hears
-/// from us before it gives up.
 /// How long after the request's head bytes are to go down: our own limit, or a little less than the client's patience.
 pub fn budget(commit: Duration, inbound: &Inbound) -> Duration {
     let named =
-        inbound.headers.get("x-stainless-timeout").and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok());
+        inbound.headers.get(STAINLESS_TIMEOUT).and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok());
     let client = named.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     client.map_or(commit, |client| commit.min(client.saturating_sub((client / 20).min(Duration::from_secs(1)))))
 }

@@ -19,7 +19,7 @@ use super::exchange::{ByteSource, SourceError};
 use super::pieces::Pieces;
 use crate::clock;
 use crate::config::Server;
-use crate::domain::headers::{self, X_API_KEY};
+use crate::domain::headers::{self, CLAUDE_CODE_SESSION, X_API_KEY};
 use crate::domain::peek::{self, Peek};
 use crate::domain::reply::Problem;
 
@@ -278,6 +278,6 @@ impl ByteSource for Kept {
 }
 
 fn session(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get("x-claude-code-session-id")?.to_str().ok()?;
+    let id = headers.get(CLAUDE_CODE_SESSION)?.to_str().ok()?;
     (!id.is_empty()).then(|| id.to_owned())
 }
