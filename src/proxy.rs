@@ -23,6 +23,7 @@ mod trust;
 pub mod upstream;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -164,13 +165,16 @@ impl Proxy {
     /// Answers one request. Cannot fail: whatever happens becomes an answer.
     ///
     /// It is taken in before the future is polled: one whose client sent it and left at once has its record too.
-    pub fn handle(self: Arc<Self>, request: Request<Incoming>) -> impl Future<Output = Response<RelayBody>> {
+    pub fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<RelayBody>, Infallible>> {
         let taken = self.take_in(request);
         async move {
-            match taken {
+            Ok(match taken {
                 Taken::Answered(response) => response,
                 Taken::In { running, inbound, body, trip } => self.read_and_serve(&running, inbound, body, trip).await,
-            }
+            })
         }
     }
 

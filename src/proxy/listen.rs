@@ -1,6 +1,5 @@
 //! Takes connections in and sees them out.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -90,13 +89,14 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
     let service = service_fn(|request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
         unchunked.store(request.version() == Version::HTTP_10, Ordering::Relaxed);
-        let answering = Arc::clone(&proxy).handle(request);
         // Boxed, so that a connection holds that much only while a request is on its way up.
-        Box::pin(async move { Ok::<_, Infallible>(answering.await) })
+        Box::pin(Arc::clone(&proxy).handle(request))
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
     builder.max_header_size(MAX_HEAD).max_headers(MAX_HEADERS);
+    // It need not listen for a client's leaving during an answer: `left` does.
+    builder.half_close(true);
     let stream = ClientStream::new(stream);
     let mut connection = builder.serve_connection(stream.clone(), service);
     let left = || poll_fn(|cx| stream.poll_left(cx));
