@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::proxy::{Config, tried};
-use crate::support::{End, Framing, Part, Proxy, Reply, Request, answering, bodies, eventually, healthy, ms};
+use crate::support::{
+    End, Framing, Gate, Part, Proxy, Reply, Request, answering, assert_right, bodies, eventually, healthy, ms,
+};
 
 /// After content went down, `reply` breaks: the client keeps `kept` events and sees its connection cut.
 async fn cut(reply: Reply, kept: &[String]) {
@@ -154,12 +157,16 @@ async fn a_client_that_leaves_takes_the_attempt_with_it() {
 /// Old clients send an empty line behind a body, others the next request ahead.
 #[tokio::test]
 async fn a_client_that_sent_more_than_its_request_is_missed_all_the_same() {
-    for (more, content) in [("\r\n", 0), ("GET /v1/models HTTP/1.1\r\n", 0), ("\r\n", 4)] {
+    let cases = [("\r\n", 0, true), ("GET /v1/models HTTP/1.1\r\n", 0, false), ("\r\n", 4, false), ("GET", 4, true)];
+    for (more, content, at_once) in cases {
         let reply = Reply::stream(bodies::events(&["Hello", " there"])).cut_after(content, Part::Hang);
         let (alpha, beta) = (answering("alpha", reply).await, healthy("beta").await);
         let proxy = Proxy::over([&alpha, &beta]).await;
         let mut connection = proxy.client().connect().await;
         connection.send(&Request::stream()).await;
+        if !at_once {
+            eventually("the request arrives", || alpha.hits() == 1).await;
+        }
         connection.write(more).await;
         eventually("the request arrives", || alpha.hits() == 1).await;
         drop(connection);
@@ -168,6 +175,31 @@ async fn a_client_that_sent_more_than_its_request_is_missed_all_the_same() {
         assert!(left.elapsed() < Duration::from_secs(1));
         proxy.record_where("the record", |record| record["ending"] == "client_gone").await;
         assert_eq!(beta.hits(), 0, "nobody waits for another endpoint");
+    }
+}
+
+/// It is read before its turn, to see whether the client is still there: whole, or as much as is read ahead.
+#[tokio::test]
+async fn what_is_sent_during_an_answer_is_answered_behind_it() {
+    for size in [0, 5_000, 100_000] {
+        let gate = Gate::default();
+        let events = bodies::events(&["Hello", " there"]);
+        let steps = events.len();
+        let alpha = answering("alpha", Reply::stream(events).spaced(&Part::Gate(gate.clone()))).await;
+        let proxy = Proxy::over([&alpha]).await;
+        let mut connection = proxy.client().connect().await;
+        connection.send(&Request::stream()).await;
+        eventually("the request arrives", || alpha.hits() == 1).await;
+        let next = Request::messages(&json!({ "stream": true, "system": "x".repeat(size) }));
+        connection.send(&next).await;
+        (0..2 * steps).for_each(|_| gate.open());
+        for _ in 0..2 {
+            let answer = connection.answer(claude_proxy::clock::now(), false).await;
+            let (answer, same) = answer.finish_keeping().await;
+            assert_right(&answer, true, "alpha");
+            connection = same;
+        }
+        assert_eq!(alpha.requests()[1].body, next.body);
     }
 }
 
