@@ -6,7 +6,8 @@
 //! ```text
 //! L4  main  cli  commands/*        assemble, own the tasks, print, pick the exit code
 //! L3  proxy/*  admin/*  tui/*      bytes of clients | operators by HTTP | operators by terminal
-//! L2  live  logs/*  client  traffic  telemetry   a lock, a file, a socket, what passes, a subscriber
+//! L2  live  logs/*  client  traffic  telemetry  unreadable   a lock, a file, a socket, what passes, a subscriber,
+//!                                  bytes that are no request
 //! L1  config/*  wire/*  clock      text to types | the words on disk | the one clock
 //! L0  domain/*                     values in, values out: no clock, no socket, no file
 //! ```
@@ -47,4 +48,5 @@ pub mod proxy;
 pub mod telemetry;
 pub mod traffic;
 pub mod tui;
+pub mod unreadable;
 pub mod wire;

@@ -258,16 +258,26 @@ impl Proxy {
 
     /// Turns a request away without reading its body.
     fn refuse(&self, problem: &Problem, request: Request<Incoming>) -> Response<RelayBody> {
-        self.refused.fetch_add(1, Ordering::Relaxed);
         tracing::debug!("refused with {}: {} {}", problem.status, request.method(), request.uri().path());
         // A client that waits for our word before it sends its body gets this one instead.
         if !request.headers().contains_key(header::EXPECT) {
             intake::linger(request.into_body());
         }
+        relay::respond_plain(self.refusal(problem))
+    }
+
+    fn refusal(&self, problem: &Problem) -> Answer {
+        self.refused.fetch_add(1, Ordering::Relaxed);
         let id = self.ids.next();
         let mut answer = problem.answer(&id);
         answer.headers.extend(HeaderValue::try_from(id).ok().map(|id| (REQUEST_ID, id)));
-        relay::respond_plain(answer)
+        answer
+    }
+
+    /// What goes down in place of a bare status, where the head cannot be read.
+    pub fn unreadable(&self, status: StatusCode) -> Answer {
+        tracing::debug!("refused with {status}: a head that cannot be read");
+        self.refusal(&Problem::unreadable(status))
     }
 
     fn with_id(&self, mut answer: Answer) -> Response<RelayBody> {

@@ -125,6 +125,25 @@ async fn a_body_beyond_the_limit_is_413() {
     assert_eq!(alpha.hits(), 1);
 }
 
+/// A client behind something that adds headers without end is told what is wrong, also while it is still sending.
+#[tokio::test]
+async fn a_head_that_cannot_be_read_is_refused_in_words() {
+    let alpha = healthy("alpha").await;
+    let proxy = Proxy::over([&alpha]).await;
+    let many = "x: y\r\n".repeat(300);
+    let long = format!("x: {}\r\n", "y".repeat(3 << 20));
+    for (status, line) in [(400, "no header\r\n"), (431, &many), (431, &long)] {
+        let mut connection = proxy.client().connect().await;
+        connection.write(format!("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n{line}\r\n")).await;
+        let answer = connection.answer(claude_proxy::clock::now(), false).await.finish().await;
+        assert_refused(&answer, status, "invalid_request_error");
+        assert!(answer.error_message().contains(if status == 431 { "64 KiB" } else { "no valid HTTP" }));
+    }
+    let said = proxy.client().send(&Request::message()).await;
+    assert_right(&said, false, "alpha");
+    assert_eq!(alpha.hits(), 1);
+}
+
 #[tokio::test]
 async fn a_reload_does_not_open_a_public_listener() {
     let alpha = healthy("alpha").await;

@@ -227,6 +227,22 @@ async fn a_browser_with_many_headers_is_answered_by_us() {
     assert_safe(&answer);
 }
 
+#[tokio::test]
+async fn a_head_that_cannot_be_read_is_refused_as_everything_else() {
+    let alpha = healthy("alpha").await;
+    let proxy = Config::in_order([&alpha]).admin().start().await;
+    let admin = proxy.admin().await;
+    let many = "x: y\r\n".repeat(300);
+    for (status, line) in [(400, "no header\r\n"), (431, many.as_str())] {
+        let mut wire = admin.client().connect().await;
+        wire.write(format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n{line}\r\n", admin.address)).await;
+        let answer = wire.answer(clock::now(), false).await.finish().await;
+        assert_eq!((answer.status(), answer.json()["error"]["code"].as_str()), (status, Some("bad_head")));
+        assert!(answer.json()["error"]["hint"].is_string());
+        assert_safe(&answer);
+    }
+}
+
 /// An operator reads what is wrong, and what to do about it.
 #[tokio::test]
 async fn every_refusal_says_what_to_do() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 5] = [
     &["domain"],
     &["config", "wire", "clock"],
-    &["live", "logs", "client", "traffic", "telemetry"],
+    &["live", "logs", "client", "traffic", "telemetry", "unreadable"],
     &["proxy", "admin", "tui"],
     &["main", "cli", "commands"],
 ];

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -89,6 +90,8 @@ async fn fates(proxy: SocketAddr, strict: &Strict, bytes: &[u8], wanted: usize) 
             assert!(body.contains(&format!("\"{nonce} {}\"", went.len())), "{body} for {nonce}");
             fates.push(Answer(nonce.leak(), String::from_utf8(went).unwrap().leak()));
         } else {
+            let problem: Value = if status < 400 { Value::Null } else { serde_json::from_str(&body).expect(&body) };
+            assert!(status < 400 || problem["type"] == "error" && problem["error"]["message"].is_string(), "{problem}");
             fates.push(Own(status));
         }
     }

@@ -85,6 +85,9 @@ fn usual_hint(code: &str) -> &'static str {
         "bad_json" => "send one JSON object; GET /api/openapi.json describes it",
         "bad_query" => "GET /api/openapi.json lists what can be asked",
         "bad_body" | "slow_body" => "send the request again, with the whole body and its length",
+        "bad_head" => {
+            "send a request of HTTP/1.1 with fewer or shorter headers; cookies of other pages here may be what is long"
+        }
         "bad_host" => "send one Host header, such as `Host: 127.0.0.1`",
         "bad_filter" => "a filter is made of terms such as status>=400, endpoint:name or a plain word",
         _ => "GET /api/openapi.json describes what can be asked",

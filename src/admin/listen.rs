@@ -20,14 +20,15 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Sleep, sleep};
 
 use super::Stop;
-use super::serve::Service;
+use super::serve::{Service, unreadable};
+use crate::unreadable::{Explaining, Turn};
 
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// The pause after an accept that failed for want of descriptors.
 const BREATHER: Duration = Duration::from_millis(100);
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 const MAX_HEAD: usize = 64 * 1024;
-/// As on the proxy's port: what is refused for more gets hyper's own answer, which has none of our headers.
+/// As on the proxy's port.
 const MAX_HEADERS: usize = 256;
 /// What may wait for a slow reader here, and in the system.
 const WRITE_BUFFER: usize = 256 * 1024;
@@ -168,13 +169,15 @@ impl Guests {
 
 async fn serve(stream: TcpStream, service: Service, busy: Arc<Busy>, mut stop: watch::Receiver<Stop>) {
     let _ = stream.set_nodelay(true);
+    let turn = Turn::default();
+    let explained = Explaining::new(TokioIo::new(Patient::new(stream)), turn.clone(), unreadable);
     let service = service_fn(move |request| {
         let (service, busy) = (service.clone(), Arc::clone(&busy));
-        async move { Ok::<_, std::convert::Infallible>(service.answer(request, &busy).await) }
+        turn.begin(Box::pin(async move { Ok::<_, std::convert::Infallible>(service.answer(request, &busy).await) }))
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(Patient::new(stream)), service));
+    let mut connection = pin!(builder.serve_connection(explained, service));
     let served = tokio::select! {
         served = &mut connection => served,
         () = is_now(&mut stop) => {

@@ -21,6 +21,8 @@ use super::guard::{Door, secure};
 use super::listen::{AtWork, Busy};
 use super::routes::router;
 use super::state::Shared;
+use crate::domain::fault::Answer;
+use crate::wire::problem::ApiProblem;
 
 /// Far more than any change needs; many at once must not fill the memory.
 const LARGEST_BODY: usize = 256 << 10;
@@ -28,6 +30,22 @@ const LARGEST_BODY: usize = 256 << 10;
 const BODY_WITHIN: Duration = Duration::from_secs(20);
 /// How long a body that nobody wants is read on, so that its sender gets to read the answer.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// What is answered in place of a bare status, where the head cannot be read.
+pub fn unreadable(status: StatusCode) -> Answer {
+    let message = match status {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "the request's headers are more than 64 KiB or 256 headers",
+        StatusCode::URI_TOO_LONG => "the request's path is too long",
+        _ => "the request's head is no valid HTTP",
+    };
+    let detail = *Refusal::new(status, "bad_head", message).detail;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    secure(&mut headers);
+    // Nothing in it is beyond JSON.
+    let body = serde_json::to_vec(&ApiProblem { error: detail }).unwrap_or_default();
+    Answer { status, headers, body: body.into() }
+}
 
 /// Answers requests. Cheap to clone.
 #[derive(Clone)]

@@ -64,6 +64,18 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
     }
 
+    /// Its head could not be read.
+    pub fn unreadable(status: StatusCode) -> Self {
+        let message = match status {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                "The request's headers are more than claude-proxy takes: 64 KiB or 256 headers."
+            }
+            StatusCode::URI_TOO_LONG => "The request's path is longer than claude-proxy takes.",
+            _ => "The request's head is no valid HTTP.",
+        };
+        Self::new(status, "invalid_request_error", message)
+    }
+
     pub fn nothing_enabled() -> Self {
         let message = "All endpoints of claude-proxy are disabled. Enable one in its config.yaml.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message)

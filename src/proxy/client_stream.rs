@@ -9,7 +9,7 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
@@ -62,6 +62,21 @@ impl ClientStream {
             }
         }
         Poll::Pending
+    }
+
+    /// Ends our side, and reads and forgets what still comes up to the end of the client's: one that is still sending
+    /// when the connection closes hears of a reset before it reads why it was refused.
+    pub fn poll_linger(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut socket = self.socket();
+        let _ = ready!(Pin::new(&mut socket.stream).poll_shutdown(cx));
+        let mut room = [0; 4096];
+        loop {
+            let mut room = ReadBuf::new(&mut room);
+            match ready!(Pin::new(socket.stream.inner_mut()).poll_read(cx, &mut room)) {
+                Ok(()) if !room.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
     }
 
     /// The connection ends with a reset, which nobody takes for the end of an answer.

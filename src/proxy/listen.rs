@@ -14,10 +14,12 @@ use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::Proxy;
 use super::client_stream::ClientStream;
 use crate::clock;
+use crate::unreadable::{Explaining, Turn};
 
 /// A head must be there within this time, and an idle connection is closed after it.
 const HEAD_WITHIN: Duration = Duration::from_mins(2);
@@ -25,6 +27,8 @@ const HEAD_WITHIN: Duration = Duration::from_mins(2);
 const MAX_HEAD: usize = 64 * 1024;
 /// Room is made for so many with each request, so not for many more than any honest one has.
 const MAX_HEADERS: usize = 256;
+/// How long one whose head was refused may go on sending.
+const LINGER: Duration = Duration::from_secs(2);
 /// The pause after an accept that failed for want of descriptors: the connection stays queued, so the next accept
 /// would fail at once, for as long as none is freed.
 const BREATHER: Duration = Duration::from_millis(50);
@@ -86,11 +90,12 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
     // Without it the last event of a read may wait for the client's acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
     let (asked, unchunked) = (AtomicBool::new(false), Arc::<AtomicBool>::default());
+    let turn = Turn::default();
     let service = service_fn(|request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
         unchunked.store(request.version() == Version::HTTP_10, Ordering::Relaxed);
         // Boxed, so that a connection holds that much only while a request is on its way up.
-        Box::pin(Arc::clone(&proxy).handle(request))
+        turn.begin(Box::pin(Arc::clone(&proxy).handle(request)))
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
@@ -98,7 +103,8 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
     // It need not listen for a client's leaving during an answer: `left` does.
     builder.half_close(true);
     let stream = ClientStream::new(stream);
-    let mut connection = builder.serve_connection(stream.clone(), service);
+    let explained = Explaining::new(stream.clone(), turn.clone(), |status| proxy.unreadable(status));
+    let mut connection = builder.serve_connection(explained, service);
     let left = || poll_fn(|cx| stream.poll_left(cx));
     let served = tokio::select! {
         // First, so that what has come in already is read before it is decided whether anything was asked.
@@ -120,6 +126,13 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
     };
     let Err(error) = served else { return };
     tracing::debug!("a client's connection ended: {error}");
+    if error.is_parse() {
+        tokio::select! {
+            () = poll_fn(|cx| stream.poll_linger(cx)) => {}
+            () = sleep(LINGER) => {}
+            () = is_time(&mut stop, Stop::Drain) => {}
+        }
+    }
     // To a client of HTTP/1.0 the end of the connection is the end of the answer: a cut must not look like one.
     if error.is_user() && unchunked.load(Ordering::Relaxed) {
         stream.reset();
