@@ -23,6 +23,7 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use process::{Failure, Program};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use upstream::{Part, Refusing, Reply, Seen, Upstream, bodies, faults};
 
 /// claude-proxy with three scripted endpoints: one flaky, one dead, one healthy
@@ -69,7 +70,17 @@ async fn main() -> Result<(), Failure> {
     };
     tokio::select! {
         done = traffic => or_nobody_reads(done),
-        stopped = tokio::signal::ctrl_c() => Ok(stopped?),
+        stopped = told_to_end() => Ok(stopped?),
+    }
+}
+
+/// By whatever ends a program in a terminal: only one that returns takes its proxy along.
+async fn told_to_end() -> std::io::Result<()> {
+    let (mut hangup, mut terminate) = (signal(SignalKind::hangup())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = hangup.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
     }
 }
 

@@ -157,33 +157,13 @@ pub fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
     if let Some(wait) = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
         return Some(rounded_up(wait));
     }
-    let at = http_date(text)?;
+    let at = httpdate::parse_http_date(text).ok()?;
     Some(rounded_up(at.duration_since(wall).unwrap_or_default()))
 }
 
 /// Whole seconds: a client that comes a moment early is limited again.
 fn rounded_up(wait: Duration) -> Duration {
     Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
-}
-
-/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7; the two obsolete forms are not read).
-fn http_date(text: &str) -> Option<SystemTime> {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let mut parts = text.split_once(", ")?.1.split(' ');
-    let day: i64 = parts.next()?.parse().ok()?;
-    let month = parts.next()?;
-    let month = i64::try_from(MONTHS.iter().position(|m| *m == month)?).ok()? + 1;
-    let year: i64 = parts.next()?.parse().ok().filter(|year| (1970..10_000).contains(year))?;
-    let mut clock = parts.next()?.split(':').map(|n| n.parse::<i64>().ok().filter(|n| (0..=60).contains(n)));
-    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    if parts.next() != Some("GMT") || parts.next().is_some() || clock.next().is_some() || !(1..=31).contains(&day) {
-        return None;
-    }
-    // Days since 1970 by Howard Hinnant's civil-from-days, with the year starting in March.
-    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
-    let seconds = u64::try_from(days * 86_400 + hour * 3600 + minute * 60 + second).ok()?;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 /// The media type of a body, lower case and without parameters; empty when none is named.
@@ -321,6 +301,9 @@ mod tests {
             ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
             ("Tue, 29 Feb 2000 00:00:00 GMT", Some(951_782_400 - 784_111_777)),
+            // Obsolete, and still to be read (RFC 9110 section 5.6.7).
+            ("Sunday, 06-Nov-94 08:50:37 GMT", Some(60)),
+            ("Sun Nov  6 08:50:37 1994", Some(60)),
             ("-5", None),
             ("soon", None),
             ("Sun, 06 Foo 1994 08:50:37 GMT", None),
