@@ -213,8 +213,9 @@ impl Proxy {
                 relay::respond_failed(answer, problem.message, trip, Ending::Failed)
             }
             Err(NotRead::ClientGone) => {
+                let answer = with_id(&Problem::bad_request("The request's body broke off."), trip.id().to_owned());
                 trip.end(Ending::ClientGone);
-                relay::respond_plain(Problem::bad_request("The request's body broke off.").answer(""))
+                relay::respond_plain(answer)
             }
         }
     }
@@ -268,10 +269,7 @@ impl Proxy {
 
     fn refusal(&self, problem: &Problem) -> Answer {
         self.refused.fetch_add(1, Ordering::Relaxed);
-        let id = self.ids.next();
-        let mut answer = problem.answer(&id);
-        answer.headers.extend(HeaderValue::try_from(id).ok().map(|id| (REQUEST_ID, id)));
-        answer
+        with_id(problem, self.ids.next())
     }
 
     /// What goes down in place of a bare status, where the head cannot be read.
@@ -284,6 +282,12 @@ impl Proxy {
         answer.headers.extend(HeaderValue::try_from(self.ids.next()).ok().map(|id| (REQUEST_ID, id)));
         relay::respond_plain(answer)
     }
+}
+
+fn with_id(problem: &Problem, id: String) -> Answer {
+    let mut answer = problem.answer(&id);
+    answer.headers.extend(HeaderValue::try_from(id).ok().map(|id| (REQUEST_ID, id)));
+    answer
 }
 
 /// A request as far as its head decides about it.

@@ -178,7 +178,7 @@ async fn a_client_that_sent_more_than_its_request_is_missed_all_the_same() {
     }
 }
 
-/// It is read before its turn, to see whether the client is still there: whole, or as much as is read ahead.
+/// Some of it is read before its turn, to see whether the client is still there.
 #[tokio::test]
 async fn what_is_sent_during_an_answer_is_answered_behind_it() {
     for size in [0, 5_000, 100_000] {

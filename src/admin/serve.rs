@@ -34,7 +34,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// What is answered in place of a bare status, where the head cannot be read.
 pub fn unreadable(status: StatusCode) -> Answer {
     let message = match status {
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "the request's headers are more than 64 KiB or 256 headers",
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "the request has too many headers, or too long ones",
         StatusCode::URI_TOO_LONG => "the request's path is too long",
         _ => "the request's head is no valid HTTP",
     };

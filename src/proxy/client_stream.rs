@@ -1,11 +1,10 @@
 //! A client's connection as hyper reads and writes it, and a second view on it for whoever wants to know whether the client
 //! is still there.
 //!
-//! While a request is answered hyper reads nothing. It could read on to learn of the client's leaving, but would make a
-//! new buffer for that with each request, and stop at the first byte behind it (an empty line, a request sent ahead).
+//! While a request is answered hyper reads on to learn of the client's leaving, but only as long as nothing comes: a byte
+//! behind the request (an empty line, a request sent ahead) and it looks no more until that byte's turn has come.
 
 use std::io::{self, IoSlice};
-use std::mem;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,90 +15,62 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
-/// So many bytes that come before their turn are read, to see the end behind them.
-const AHEAD: usize = 8 * 1024;
-
 #[derive(Clone)]
 pub struct ClientStream(Arc<Inner>);
 
 struct Inner {
     /// Never held across a wait.
-    socket: Mutex<Socket>,
+    stream: Mutex<TokioIo<TcpStream>>,
     /// The last read waits for more: it will hear of the end.
     is_listening: AtomicBool,
 }
 
-struct Socket {
-    stream: TokioIo<TcpStream>,
-    /// Came before its turn.
-    ahead: Vec<u8>,
-}
-
 impl ClientStream {
     pub fn new(stream: TcpStream) -> Self {
-        let socket = Mutex::new(Socket { stream: TokioIo::new(stream), ahead: Vec::new() });
-        Self(Arc::new(Inner { socket, is_listening: AtomicBool::new(false) }))
+        Self(Arc::new(Inner { stream: Mutex::new(TokioIo::new(stream)), is_listening: AtomicBool::new(false) }))
     }
 
-    fn socket(&self) -> MutexGuard<'_, Socket> {
-        self.0.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stream(&self) -> MutexGuard<'_, TokioIo<TcpStream>> {
+        self.0.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ready once the client has left while nobody reads; to be polled by the task that polls the connection, behind it.
-    /// More than a little that comes unread keeps the end out of sight, as long as it is not read.
+    /// What comes unread keeps the end out of sight, as long as it is not read.
     pub fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.0.is_listening.load(Ordering::Relaxed) {
             return Poll::Pending;
         }
-        let mut socket = self.socket();
-        while socket.ahead.len() < AHEAD {
-            let mut room = [0; 512];
-            let mut room = ReadBuf::new(&mut room);
-            match Pin::new(socket.stream.inner_mut()).poll_read(cx, &mut room) {
-                Poll::Ready(Ok(())) if !room.filled().is_empty() => socket.ahead.extend_from_slice(room.filled()),
-                Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending => break,
-            }
+        let mut byte = [0];
+        let stream = self.stream();
+        match stream.inner().poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+            Poll::Ready(Ok(1..)) | Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(()),
         }
-        Poll::Pending
     }
 
-    /// Ends our side, and reads and forgets what still comes up to the end of the client's: one that is still sending
-    /// when the connection closes hears of a reset before it reads why it was refused.
-    pub fn poll_linger(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut socket = self.socket();
-        let _ = ready!(Pin::new(&mut socket.stream).poll_shutdown(cx));
-        let mut room = [0; 4096];
-        loop {
-            let mut room = ReadBuf::new(&mut room);
-            match ready!(Pin::new(socket.stream.inner_mut()).poll_read(cx, &mut room)) {
-                Ok(()) if !room.filled().is_empty() => {}
-                _ => return Poll::Ready(()),
-            }
-        }
+    /// Ends our side; forgets what came since. Ready when it was something (`true`), or at the end of the client's side.
+    pub fn poll_forget(&self, cx: &mut Context<'_>) -> Poll<bool> {
+        let mut stream = self.stream();
+        let _ = ready!(Pin::new(&mut *stream).poll_shutdown(cx));
+        let mut room = [0; 8192];
+        let mut room = ReadBuf::new(&mut room);
+        let read = ready!(Pin::new(stream.inner_mut()).poll_read(cx, &mut room));
+        Poll::Ready(read.is_ok() && !room.filled().is_empty())
     }
 
     /// The connection ends with a reset, which nobody takes for the end of an answer.
     pub fn reset(&self) {
-        let _ = self.socket().stream.inner().set_zero_linger();
+        let _ = self.stream().inner().set_zero_linger();
     }
 
     fn with<T>(&self, then: impl FnOnce(Pin<&mut TokioIo<TcpStream>>) -> T) -> T {
-        then(Pin::new(&mut self.socket().stream))
+        then(Pin::new(&mut *self.stream()))
     }
 }
 
 impl Read for ClientStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut room: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let mut socket = self.socket();
-        if !socket.ahead.is_empty() {
-            let mut ahead = mem::take(&mut socket.ahead);
-            let rest = ahead.split_off(ahead.len().min(room.remaining()));
-            room.put_slice(&ahead);
-            socket.ahead = rest;
-            return Poll::Ready(Ok(()));
-        }
-        let read = Pin::new(&mut socket.stream).poll_read(cx, room);
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, room: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let read = self.with(|stream| stream.poll_read(cx, room));
         self.0.is_listening.store(read.is_pending(), Ordering::Relaxed);
         read
     }
@@ -119,7 +90,7 @@ impl Write for ClientStream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket().stream.is_write_vectored()
+        self.stream().is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

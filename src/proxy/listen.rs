@@ -14,7 +14,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 use super::Proxy;
 use super::client_stream::ClientStream;
@@ -27,8 +27,9 @@ const HEAD_WITHIN: Duration = Duration::from_mins(2);
 const MAX_HEAD: usize = 64 * 1024;
 /// Room is made for so many with each request, so not for many more than any honest one has.
 const MAX_HEADERS: usize = 256;
-/// How long one whose head was refused may go on sending.
+/// How long one whose head was refused may go on sending, all in all and with nothing coming.
 const LINGER: Duration = Duration::from_secs(2);
+const SILENCE: Duration = Duration::from_millis(200);
 /// The pause after an accept that failed for want of descriptors: the connection stays queued, so the next accept
 /// would fail at once, for as long as none is freed.
 const BREATHER: Duration = Duration::from_millis(50);
@@ -100,8 +101,6 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
     builder.max_header_size(MAX_HEAD).max_headers(MAX_HEADERS);
-    // It need not listen for a client's leaving during an answer: `left` does.
-    builder.half_close(true);
     let stream = ClientStream::new(stream);
     let explained = Explaining::new(stream.clone(), turn.clone(), |status| proxy.unreadable(status));
     let mut connection = builder.serve_connection(explained, service);
@@ -127,9 +126,9 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
     let Err(error) = served else { return };
     tracing::debug!("a client's connection ended: {error}");
     if error.is_parse() {
+        drop(connection);
         tokio::select! {
-            () = poll_fn(|cx| stream.poll_linger(cx)) => {}
-            () = sleep(LINGER) => {}
+            () = linger(&stream) => {}
             () = is_time(&mut stop, Stop::Drain) => {}
         }
     }
@@ -137,4 +136,11 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
     if error.is_user() && unchunked.load(Ordering::Relaxed) {
         stream.reset();
     }
+}
+
+/// Reads and forgets what a refused client still sends: one that is in the middle of it when the connection closes hears
+/// of a reset before it reads why it was refused.
+async fn linger(stream: &ClientStream) {
+    let more = || timeout(SILENCE, poll_fn(|cx| stream.poll_forget(cx)));
+    let _ = timeout(LINGER, async { while more().await == Ok(true) {} }).await;
 }
