@@ -213,7 +213,8 @@ impl Proxy {
                 relay::respond_failed(answer, problem.message, trip, Ending::Failed)
             }
             Err(NotRead::ClientGone) => {
-                let answer = with_id(&Problem::bad_request("The request's body broke off."), trip.id().to_owned());
+                let answer =
+                    answer_with_id(&Problem::bad_request("The request's body broke off."), trip.id().to_owned());
                 trip.end(Ending::ClientGone);
                 relay::respond_plain(answer)
             }
@@ -269,7 +270,7 @@ impl Proxy {
 
     fn refusal(&self, problem: &Problem) -> Answer {
         self.refused.fetch_add(1, Ordering::Relaxed);
-        with_id(problem, self.ids.next())
+        answer_with_id(problem, self.ids.next())
     }
 
     /// What goes down in place of a bare status, where the head cannot be read.
@@ -284,7 +285,7 @@ impl Proxy {
     }
 }
 
-fn with_id(problem: &Problem, id: String) -> Answer {
+fn answer_with_id(problem: &Problem, id: String) -> Answer {
     let mut answer = problem.answer(&id);
     answer.headers.extend(HeaderValue::try_from(id).ok().map(|id| (REQUEST_ID, id)));
     answer
