@@ -184,7 +184,7 @@ impl Proxy {
         let path = request.uri().path();
         if is_free(request.method(), path) {
             let answer = Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::new() };
-            return Taken::Answered(self.with_id(answer));
+            return Taken::Answered(relay::respond_plain(with_id(answer, self.ids.next())));
         }
         let admitted = intake::admit(&request, &running.config.server).and_then(|()| intake::route(&request));
         if let Err(problem) = admitted {
@@ -213,8 +213,8 @@ impl Proxy {
                 relay::respond_failed(answer, problem.message, trip, Ending::Failed)
             }
             Err(NotRead::ClientGone) => {
-                let answer =
-                    answer_with_id(&Problem::bad_request("The request's body broke off."), trip.id().to_owned());
+                let problem = Problem::bad_request("The request's body broke off.");
+                let answer = with_id(problem.answer(trip.id()), trip.id().to_owned());
                 trip.end(Ending::ClientGone);
                 relay::respond_plain(answer)
             }
@@ -270,7 +270,8 @@ impl Proxy {
 
     fn refusal(&self, problem: &Problem) -> Answer {
         self.refused.fetch_add(1, Ordering::Relaxed);
-        answer_with_id(problem, self.ids.next())
+        let id = self.ids.next();
+        with_id(problem.answer(&id), id)
     }
 
     /// What goes down in place of a bare status, where the head cannot be read.
@@ -278,15 +279,9 @@ impl Proxy {
         tracing::debug!("refused with {status}: a head that cannot be read");
         self.refusal(&Problem::unreadable(status))
     }
-
-    fn with_id(&self, mut answer: Answer) -> Response<RelayBody> {
-        answer.headers.extend(HeaderValue::try_from(self.ids.next()).ok().map(|id| (REQUEST_ID, id)));
-        relay::respond_plain(answer)
-    }
 }
 
-fn answer_with_id(problem: &Problem, id: String) -> Answer {
-    let mut answer = problem.answer(&id);
+fn with_id(mut answer: Answer, id: String) -> Answer {
     answer.headers.extend(HeaderValue::try_from(id).ok().map(|id| (REQUEST_ID, id)));
     answer
 }
