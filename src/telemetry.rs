@@ -57,7 +57,7 @@ impl Guard {
 }
 
 /// Lines that wait for a slow terminal; room for all of them is made at the start.
-const LINES: usize = 8192;
+const LINES: usize = 2048;
 
 /// Sends all events of this process to stderr; a second call in one process changes nothing.
 pub fn init(level: Level, color: bool, redactor: SharedRedactor) -> Guard {

@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::exchange::{BoxFuture, ConnectError};
-use super::trust::tls_config;
+use super::trust::{no_tls_config, tls_config};
 use crate::config::listening;
 use crate::domain::endpoint::{EndpointSpec, HttpVersion, ProxyUrl, percent_decoded};
 
@@ -41,9 +41,13 @@ impl Connector {
     /// A sentence: the root certificates cannot be read, or the address is no URI.
     pub fn new(spec: &EndpointSpec) -> Result<Self, String> {
         let target = spec.url.uri(PathAndQuery::from_static("/")).ok_or("its url cannot be used")?;
-        let tls = tls_config(spec.ca_file.as_deref())?;
+        let outbound = Outbound::of(spec.proxy.as_ref(), &target);
+        let hops = [Some(&target), outbound.as_ref().map(|outbound| &outbound.uri)];
+        let encrypted = hops.into_iter().flatten().any(|hop| hop.scheme_str() == Some("https"));
+        let tls =
+            if encrypted || spec.ca_file.is_some() { tls_config(spec.ca_file.as_deref()) } else { no_tls_config() }?;
         let builder = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
-        let dial = Dial::new(spec.proxy.as_ref(), &target, tls)?;
+        let dial = Dial::new(outbound, tls)?;
         let https = match spec.http {
             HttpVersion::Http1 => builder.enable_http1().wrap_connector(dial),
             HttpVersion::Http2 => builder.enable_http2().wrap_connector(dial),
@@ -71,22 +75,29 @@ enum Dial {
     Socks(SocksV5<Tcp>),
 }
 
+/// An outbound proxy, by the endpoint's settings or by the environment.
+struct Outbound {
+    uri: Uri,
+    user: Option<(String, String)>,
+    basic_auth: Option<HeaderValue>,
+}
+
+impl Outbound {
+    fn of(set: Option<&ProxyUrl>, target: &Uri) -> Option<Self> {
+        if let Some(proxy) = set {
+            let user = proxy.user_info().map(split_user);
+            return Some(Self { uri: proxy.uri().clone(), basic_auth: user.as_ref().and_then(basic), user });
+        }
+        let found = Matcher::from_env().intercept(target)?;
+        let user = found.raw_auth().map(|(name, pass)| (name.to_owned(), pass.to_owned()));
+        Some(Self { uri: found.uri().clone(), basic_auth: found.basic_auth().cloned(), user })
+    }
+}
+
 impl Dial {
-    fn new(proxy: Option<&ProxyUrl>, target: &Uri, tls: ClientConfig) -> Result<Self, String> {
+    fn new(outbound: Option<Outbound>, tls: ClientConfig) -> Result<Self, String> {
         let tcp = Tcp::new();
-        let (uri, basic_auth, user) = match proxy {
-            Some(proxy) => {
-                let user = proxy.user_info().map(split_user);
-                (proxy.uri().clone(), user.as_ref().and_then(basic), user)
-            }
-            None => match Matcher::from_env().intercept(target) {
-                Some(found) => {
-                    let user = found.raw_auth().map(|(name, pass)| (name.to_owned(), pass.to_owned()));
-                    (found.uri().clone(), found.basic_auth().cloned(), user)
-                }
-                None => return Ok(Self::Straight(tcp)),
-            },
-        };
+        let Some(Outbound { uri, user, basic_auth }) = outbound else { return Ok(Self::Straight(tcp)) };
         match uri.scheme_str() {
             Some("http" | "https") => {
                 let https = HttpsConnectorBuilder::new()

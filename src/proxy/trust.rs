@@ -10,7 +10,10 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    WantsVerifier,
+};
 
 /// The system's roots, those of `NODE_EXTRA_CA_CERTS` (Claude Code users have set it), and `ca_file`.
 ///
@@ -29,6 +32,16 @@ pub(super) fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, String>
     }
 }
 
+/// For a way that is plain from end to end: believes nobody, and reads no roots.
+///
+/// # Errors
+/// A sentence: TLS cannot be set up.
+pub(super) fn no_tls_config() -> Result<ClientConfig, String> {
+    Ok(builder(Arc::new(ring::default_provider()))?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth())
+}
+
 fn build_tls_config(mut extra: Vec<CertificateDer<'static>>) -> Result<ClientConfig, String> {
     if let Some(path) = std::env::var_os("NODE_EXTRA_CA_CERTS").filter(|path| !path.is_empty()) {
         match certificates(Path::new(&path)) {
@@ -39,9 +52,12 @@ fn build_tls_config(mut extra: Vec<CertificateDer<'static>>) -> Result<ClientCon
     let provider = Arc::new(ring::default_provider());
     let by_roots = by_roots(&provider, extra.clone())?;
     let verifier = Arc::new(Verifier { by_roots, named: extra, provider: Arc::clone(&provider) });
+    Ok(builder(provider)?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+fn builder(provider: Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, String> {
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| error.to_string())?;
-    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+    builder.map_err(|error| error.to_string())
 }
 
 /// The platform's own verifier; on a machine without any roots (a scratch image) Mozilla's.
