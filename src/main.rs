@@ -9,7 +9,12 @@ use clap::{CommandFactory, FromArgMatches};
 use claude_proxy::cli::{self, Cli, When};
 use claude_proxy::commands::{self, CommandError, Exit};
 use claude_proxy::wire::harmless::{harmless, harmless_json};
+use mimalloc::MiMalloc;
 use serde_json::json;
+
+/// What one thread makes of a request, the log's thread frees: this is made for that, and the system's is not.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();

@@ -33,8 +33,17 @@ use crate::traffic::Traffic;
 const ORDERS: usize = 16;
 
 pub fn run(config: Config) -> Result<Exit, CommandError> {
+    avoid_huge_pages();
     // One thread relays: handing a stream from core to core costs more than it brings (see the README's figures).
     block_on(serve(config))?
+}
+
+/// Where the system uses them unasked they are most of the program's memory. Not for commands that start others, who
+/// would inherit this.
+fn avoid_huge_pages() {
+    // A system that does not know of this has none to avoid, or none to spare.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 async fn serve(config: Config) -> Result<Exit, CommandError> {
