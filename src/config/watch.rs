@@ -2,12 +2,14 @@
 //! link, so the folder is watched; what cannot be watched (a link's far target, some file systems) is looked at
 //! every second. Only other content is a change.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -72,15 +74,29 @@ pub fn watch(path: &Path) -> io::Result<Watch> {
 }
 
 fn watch_folder(path: &Path, sender: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+    let names = [Some(path.to_owned()), path.canonicalize().ok()].map(|path| path?.file_name().map(OsStr::to_owned));
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Our own reading is an access.
-        if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
-            // A full channel says already what is to be said.
-            let _ = sender.try_send(());
+        if event.as_ref().is_ok_and(|event| is_nothing(event, &names)) {
+            return;
         }
+        // A full channel says already what is to be said.
+        let _ = sender.try_send(());
     })?;
     watcher.watch(path.parent().unwrap_or(path), RecursiveMode::NonRecursive)?;
     Ok(watcher)
+}
+
+/// Our own reading, or a neighbour that is written to: a log file may be, all the time. A neighbour that comes or goes may
+/// be what a link leads to.
+fn is_nothing(event: &notify::Event, names: &[Option<OsString>]) -> bool {
+    match event.kind {
+        EventKind::Access(_) => true,
+        EventKind::Modify(ModifyKind::Data(_)) => {
+            let is_ours = |path: &PathBuf| names.iter().any(|name| path.file_name() == name.as_deref());
+            !event.need_rescan() && !event.paths.is_empty() && !event.paths.iter().any(is_ours)
+        }
+        _ => false,
+    }
 }
 
 impl Watch {
@@ -138,5 +154,25 @@ impl Watch {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{AccessKind, CreateKind, DataChange, RenameMode};
+
+    use super::*;
+
+    #[test]
+    fn a_log_beside_the_file_does_not_stir_all_the_time() {
+        let names = ["config.yaml", "real.yaml"].map(|name| Some(OsString::from(name)));
+        let nothing = |kind, name: &str| is_nothing(&notify::Event::new(kind).add_path(PathBuf::from(name)), &names);
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        assert!(nothing(written, "/a/proxy.log"));
+        assert!(nothing(EventKind::Access(AccessKind::Read), "/a/config.yaml"));
+        assert!(!nothing(written, "/a/config.yaml") && !nothing(written, "/a/real.yaml"));
+        assert!(!nothing(EventKind::Create(CreateKind::Any), "/a/..data"));
+        assert!(!nothing(EventKind::Modify(ModifyKind::Name(RenameMode::To)), "/a/..data"));
+        assert!(!is_nothing(&notify::Event::new(written), &[None, None]), "of nobody knows what");
     }
 }
