@@ -190,6 +190,7 @@ pub fn is_secret_header(name: &str) -> bool {
     // Asked for every header of every request, so all words are looked for in one pass, each at a rare letter of it.
     name.iter().enumerate().filter(|(_, letter)| RARE[usize::from(**letter)]).any(|(at, letter)| {
         let is = |word: &str, before: usize| at >= before && name[at - before..].starts_with(word.as_bytes());
+        let goes_on = |next: u8| name.get(at + 1) == Some(&next);
         let around = || around(name, at);
         match letter {
             b'k' => {
@@ -200,10 +201,9 @@ pub fn is_secret_header(name: &str) -> bool {
                     || at + 3 == name.len() && matches!(around(), (before, b"key", _) if !names_no_secret(before))
             }
             b'z' => is("authorization", 7),
-            b'c' => is("secret", 2),
+            b'c' if goes_on(b'r') => is("secret", 2) || is("credential", 0),
             b'w' => is("passw", 4) || is("jwt", 1) && around().1 == b"jwt",
-            b'd' => is("credential", 3),
-            b'b' => is("bearer", 0) && around().1 == b"bearer",
+            b'b' if goes_on(b'e') => is("bearer", 0) && around().1 == b"bearer",
             b'u' if is("auth", 1) || is("signature", 6) => match around() {
                 (_, b"auth", behind) => behind.is_empty(),
                 (_, b"signature", behind) => !describes_signature(behind),
@@ -217,7 +217,7 @@ pub fn is_secret_header(name: &str) -> bool {
 /// The letters that [`is_secret_header`] knows its words by.
 const RARE: [bool; 256] = {
     let mut rare = [false; 256];
-    let letters = *b"kzcwdbu";
+    let letters = *b"kzcwbu";
     let mut at = 0;
     while at < letters.len() {
         rare[letters[at] as usize] = true;

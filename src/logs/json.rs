@@ -81,7 +81,10 @@ impl<'b> Object<'b> {
 
     /// Names are words of our own or names of headers: nothing in them needs an escape.
     fn member(&mut self, name: &str) -> &mut Vec<u8> {
-        self.buffer.extend_from_slice(if std::mem::take(&mut self.empty) { b"\"" } else { b",\"" });
+        if !std::mem::take(&mut self.empty) {
+            self.buffer.push(b',');
+        }
+        self.buffer.push(b'"');
         self.buffer.extend_from_slice(name.as_bytes());
         self.buffer.extend_from_slice(b"\":");
         self.buffer
