@@ -8,7 +8,7 @@
 //! L3  proxy/*  admin/*  tui/*      bytes of clients | operators by HTTP | operators by terminal
 //! L2  live  logs/*  client  traffic  telemetry  unreadable   a lock, a file, a socket, what passes, a subscriber,
 //!                                  bytes that are no request
-//! L1  config/*  wire/*  clock      text to types | the words on disk | the one clock
+//! L1  config/*  wire/*  clock  memory   text to types | the words on disk | the one clock | what is free goes back
 //! L0  domain/*                     values in, values out: no clock, no socket, no file
 //! ```
 //!
@@ -44,6 +44,7 @@ pub mod config;
 pub mod domain;
 pub mod live;
 pub mod logs;
+pub mod memory;
 pub mod proxy;
 pub mod telemetry;
 pub mod traffic;

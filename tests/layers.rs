@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// From the bottom up. Modules of one layer never import one another.
 const LAYERS: [&[&str]; 5] = [
     &["domain"],
-    &["config", "wire", "clock"],
+    &["config", "wire", "clock", "memory"],
     &["live", "logs", "client", "traffic", "telemetry", "unreadable"],
     &["proxy", "admin", "tui"],
     &["main", "cli", "commands"],

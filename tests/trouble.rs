@@ -278,3 +278,21 @@ async fn hundreds_of_streams_at_once_each_get_their_end() {
 async fn five_thousand_streams_at_once_each_get_their_end() {
     many_streams(5000).await;
 }
+
+#[tokio::test]
+async fn what_a_busy_time_took_goes_back_to_the_system() {
+    const BODY: usize = 8 << 20;
+    let alpha = healthy("alpha").await;
+    let proxy = Config::in_order([&alpha]).start().await;
+    let large = Request::messages(&json!({ "messages": [{ "role": "user", "content": "x".repeat(BODY) }] }));
+    assert_right(&proxy.send(&Request::message()).await, false, "alpha");
+    let before = memory(proxy.pid(), "VmRSS");
+    let mut busy = JoinSet::new();
+    for _ in 0..8 {
+        let (client, request) = (proxy.client(), large.clone());
+        busy.spawn(async move { assert_right(&client.send(&request).await, false, "alpha") });
+    }
+    busy.join_all().await;
+    assert!(memory(proxy.pid(), "VmHWM") > before + 4 * BODY as u64, "they were there at once");
+    eventually("it holds what it held before", || memory(proxy.pid(), "VmRSS") < before + 2 * BODY as u64).await;
+}

@@ -23,6 +23,7 @@ use crate::clock;
 use crate::config::{Config, listening};
 use crate::domain::redact::Redactor;
 use crate::logs::{self, LogHandle, LogThread, Observer, Settings};
+use crate::memory;
 use crate::proxy::attempt::shown;
 use crate::proxy::listen::{self, Stop};
 use crate::proxy::{Proxy, probe};
@@ -33,17 +34,9 @@ use crate::traffic::Traffic;
 const ORDERS: usize = 16;
 
 pub fn run(config: Config) -> Result<Exit, CommandError> {
-    avoid_huge_pages();
+    memory::avoid_huge_pages();
     // One thread relays: handing a stream from core to core costs more than it brings (see the README's figures).
     block_on(serve(config))?
-}
-
-/// Where the system uses them unasked they are most of the program's memory. Not for commands that start others, who
-/// would inherit this.
-fn avoid_huge_pages() {
-    // A system that does not know of this has none to avoid, or none to spare.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 async fn serve(config: Config) -> Result<Exit, CommandError> {
@@ -71,6 +64,7 @@ async fn serve(config: Config) -> Result<Exit, CommandError> {
     tell::start(&config, address, admin_address);
 
     let prober = tokio::spawn(probe::watch(Arc::clone(&proxy)));
+    tokio::spawn(memory::give_back());
     let (stop, stopping) = watch::channel(Stop::No);
     let mut serving = tokio::spawn(listen::run(listener, Arc::clone(&proxy), most, stopping));
     let signals = until_stopped(signals, ordered, &mut reloader, &proxy, &mut serving).await?;
