@@ -104,9 +104,11 @@ fn request(to: SocketAddr, load: Load) -> String {
     let body = format!(
         r#"{{"model":"claude-sonnet-4-5","stream":{stream},"max_tokens":64,"messages":[{{"role":"user","content":"{text}"}}]}}"#
     );
+    // About as long as a login's.
+    let token = format!("sk-ant-oat01-{}", "0a1b2c3d4e5f".repeat(8));
     format!(
         "POST /v1/messages?{} HTTP/1.1\r\nhost: {to}\r\ncontent-type: application/json\r\n\
-         anthropic-version: 2023-06-01\r\ncontent-length: {}\r\n\r\n{body}",
+         authorization: Bearer {token}\r\nanthropic-version: 2023-06-01\r\ncontent-length: {}\r\n\r\n{body}",
         load.kind,
         body.len()
     )
