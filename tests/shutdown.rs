@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -123,6 +124,24 @@ async fn grace_has_an_end() {
     assert_eq!(answer.finish().await.end, End::Cut, "an unfinished answer must not look whole");
     let records = proxy.records();
     assert_eq!((records.len(), records[0]["ending"].as_str()), (1, Some("cut")), "{records:?}");
+}
+
+/// To a client of HTTP/1.0 the end of the connection ends the answer, so only a reset can tell it of a cut.
+#[tokio::test]
+async fn an_old_client_does_not_take_the_end_of_grace_for_the_end_of_its_answer() {
+    let alpha = answering("alpha", Reply::stream(bodies::events(&["Hello"])).cut_after(4, Part::Hang)).await;
+    let mut proxy = Config::in_order([&alpha]).set("server.shutdown_grace", "100ms").start().await;
+    let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+    let head = Request::stream().head(&proxy.address().to_string()).replace("HTTP/1.1", "HTTP/1.0");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&Request::stream().body).await.unwrap();
+    let mut answer = [0; 1000];
+    assert!(stream.read(&mut answer).await.is_ok_and(|length| length > 0));
+    proxy.signal("TERM").await;
+    let rest = stream.read_to_end(&mut Vec::new()).await;
+    assert_eq!(rest.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(proxy.exit().await.code(), Some(0));
+    assert_eq!(proxy.records()[0]["ending"], "cut");
 }
 
 #[tokio::test]

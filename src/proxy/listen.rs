@@ -63,13 +63,7 @@ pub async fn run(listener: TcpListener, proxy: Arc<Proxy>, most: usize, mut stop
         }
     }
     drop(listener);
-    let drained = async { while connections.join_next().await.is_some() {} };
-    tokio::select! {
-        () = drained => return,
-        () = is_time(&mut stop, Stop::Now) => {}
-    }
-    proxy.close();
-    connections.shutdown().await;
+    while connections.join_next().await.is_some() {}
 }
 
 /// Returns when it has come that far; also when nobody is left to say so.
@@ -105,6 +99,12 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
     let explained = Explaining::new(stream.clone(), turn.clone(), |status| proxy.unreadable(status));
     let mut connection = builder.serve_connection(explained, service);
     let left = || poll_fn(|cx| stream.poll_left(cx));
+    // To a client of HTTP/1.0 the end of the connection is the end of the answer: a cut must not look like one.
+    let mark_cut = || {
+        if unchunked.load(Ordering::Relaxed) {
+            stream.reset();
+        }
+    };
     let served = tokio::select! {
         // First, so that what has come in already is read before it is decided whether anything was asked.
         biased;
@@ -120,6 +120,10 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
                 biased;
                 served = &mut connection => served,
                 () = left() => return,
+                () = is_time(&mut stop, Stop::Now) => {
+                    proxy.close();
+                    return mark_cut();
+                }
             }
         }
     };
@@ -132,9 +136,8 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, mut stop: watch::Receiver<S
             () = is_time(&mut stop, Stop::Drain) => {}
         }
     }
-    // To a client of HTTP/1.0 the end of the connection is the end of the answer: a cut must not look like one.
-    if error.is_user() && unchunked.load(Ordering::Relaxed) {
-        stream.reset();
+    if error.is_user() {
+        mark_cut();
     }
 }
 
