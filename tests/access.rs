@@ -125,6 +125,21 @@ async fn a_body_beyond_the_limit_is_413() {
     assert_eq!(alpha.hits(), 1);
 }
 
+/// What a client sends next on a connection would be taken for the rest of a body that nobody wants.
+#[tokio::test]
+async fn a_connection_with_a_body_that_nobody_wants_is_not_used_again() {
+    let alpha = healthy("alpha").await;
+    let proxy = Config::in_order([&alpha]).set("server.max_body", "1KiB").start().await;
+    for expect in [None, Some("100-continue")] {
+        let long = Request::messages(&serde_json::json!({"system": "x".repeat(2000)}));
+        let long = expect.into_iter().fold(long, |long, value| long.header("Expect", value));
+        let mut connection = proxy.client().connect().await;
+        connection.write(long.head(&proxy.address().to_string())).await;
+        let answer = connection.answer(claude_proxy::clock::now(), false).await;
+        assert_eq!((answer.status(), answer.head.header("connection")), (413, Some("close")), "{expect:?}");
+    }
+}
+
 /// A client behind something that adds headers without end is told what is wrong, also while it is still sending.
 #[tokio::test]
 async fn a_head_that_cannot_be_read_is_refused_in_words() {

@@ -88,6 +88,10 @@ impl Problem {
         if self.hopeless {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
         }
+        // What is left of the body could be taken for the next request, and the next request for what is left of it.
+        if matches!(self.status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         Answer { status: self.status, headers, body: error_body(self.kind, &self.message, Some(request_id)) }
     }
 }
