@@ -20,6 +20,10 @@ pub fn poll_data(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Resul
                 _ => continue,
             },
             Some(Err(error)) => Some(Err(SourceError::Transport(describe(&error)))),
+            // hyper takes a reset that names no error for the end, which it is only where the end came before it.
+            None if !body.is_end_stream() => {
+                Some(Err(SourceError::Transport("it reset the stream before its answer was complete".to_owned())))
+            }
             None => None,
         });
     }

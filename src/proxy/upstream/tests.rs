@@ -110,3 +110,29 @@ async fn a_refusal_is_heard_when_the_upload_breaks_a_moment_before_it() {
     drop(peer);
     assert_eq!(sending.await.map(|answer| answer.status()), Ok(StatusCode::PAYLOAD_TOO_LARGE));
 }
+
+/// A client would take half of an answer for all of it.
+#[tokio::test]
+async fn a_reset_that_names_no_error_is_no_end() {
+    for ends in [true, false] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let spec = EndpointSpec { http: HttpVersion::Http2, ..spec(&format!("http://{address}")) };
+        tokio::spawn(async move {
+            let (peer, _) = listener.accept().await.unwrap();
+            let mut connection = h2::server::handshake(peer).await.unwrap();
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                let mut stream = respond.send_response(http::Response::new(()), false).unwrap();
+                stream.send_data(Bytes::from_static(b"half of it"), ends).unwrap();
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    stream.send_reset(h2::Reason::NO_ERROR);
+                });
+            }
+        });
+        let link = Upstream::new(&spec).unwrap().connect(false).await.unwrap();
+        let mut body = post(link, b"hi".to_vec()).await.unwrap().into_body();
+        assert_eq!(poll_fn(|cx| body.poll_bytes(cx)).await.unwrap().unwrap(), "half of it");
+        assert_eq!(poll_fn(|cx| body.poll_bytes(cx)).await.is_none(), ends);
+    }
+}
