@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use crate::clock;
 use crate::domain::endpoint::EndpointSpec;
-use crate::domain::health::{HealthRules, Outcome, State};
+use crate::domain::health::{HealthRules, Outcome, Probed, State};
 use crate::domain::pool::{Change, EndpointId, Pool, Slot};
 
 pub struct Live {
@@ -97,11 +97,11 @@ impl Live {
         self.pool().due_probes(clock::now())
     }
 
-    /// `probed`: the endpoint as it was when the probe began.
-    pub fn end_probe(&self, id: EndpointId, probed: &Arc<EndpointSpec>, healthy: bool) {
+    /// `spec`: the endpoint as it was when the probe began.
+    pub fn end_probe(&self, id: EndpointId, spec: &Arc<EndpointSpec>, probed: Probed) {
         let now = clock::now();
         let mut pool = self.pool();
-        pool.end_probe(id, probed, healthy, now);
+        pool.end_probe(id, spec, probed, now);
         let changes = pool.changes(now);
         drop(pool);
         self.tell(&changes);

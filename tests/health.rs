@@ -243,6 +243,34 @@ async fn a_probe_is_judged_like_any_answer() {
     }
 }
 
+/// Coming back to it would cut every client's answer, as often as it is probed.
+#[tokio::test]
+async fn a_probe_that_breaks_behind_its_first_content_brings_nothing_back() {
+    let broken = |end| Reply::stream(bodies::events(&["Hello", " there"])).cut_after(4, end);
+    let error = r#"{"type":"error","error":{"type":"api_error","message":"upstream trouble"}}"#;
+    let error = Part::Bytes(bodies::event("error", error).into());
+    for end in [Part::Close, error] {
+        let (alpha, beta) = (answering("alpha", Reply::status(500)).await, healthy("beta").await);
+        let proxy = watched([&alpha, &beta]).start().await;
+        bring_down(&proxy).await;
+        alpha.set_default(Some(broken(end)));
+        eventually("two probes", || alpha.hits() >= 4).await;
+        let answer = proxy.send(&Request::message()).await;
+        assert_eq!(tried(&proxy.record(&answer).await), ["beta"]);
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_asks_a_probe_for_rest_has_it() {
+    let (alpha, beta) = (answering("alpha", Reply::status(500)).await, healthy("beta").await);
+    let proxy = watched([&alpha, &beta]).start().await;
+    bring_down(&proxy).await;
+    alpha.set_default(Some(Reply::status(429).retry_after(1)));
+    eventually("two probes", || alpha.hits() >= 4).await;
+    let probes: Vec<_> = alpha.requests()[2..].iter().map(|seen| seen.at).collect();
+    assert!(probes[1] - probes[0] >= ms(1000), "{:?}", probes[1] - probes[0]);
+}
+
 #[tokio::test]
 async fn a_probe_that_hangs_is_given_up() {
     let (alpha, beta) = (answering("alpha", Reply::status(500)).await, healthy("beta").await);

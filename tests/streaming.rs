@@ -271,3 +271,23 @@ async fn what_is_held_before_content_has_a_limit() {
     assert_eq!((answer.upstream(), answer.text()), ("beta", &*right_body(true)));
     assert!(alpha.written() < 256 << 20, "{} bytes", alpha.written());
 }
+
+/// Its head is the answer so far: a client that gets nothing cannot tell what became of its request.
+#[tokio::test]
+async fn an_unjudged_stream_that_breaks_at_once_has_its_head_all_the_same() {
+    let alpha = answering("alpha", Reply::stream(bodies::events(&["Hello"])).cut_after(0, Part::Close)).await;
+    let proxy = Config::in_order([&alpha]).set("validation.validate_streaming", "false").start().await;
+    let answer = proxy.send(&Request::stream()).await;
+    assert_eq!((answer.status(), &answer.end), (200, &End::Cut));
+    assert_eq!(proxy.record(&answer).await["ending"], "cut");
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_is_whole_whatever_it_calls_itself() {
+    let alpha =
+        answering("alpha", Reply::raw("HTTP/1.1 204 No Content\r\ncontent-type: text/event-stream\r\n\r\n")).await;
+    let proxy = Proxy::over([&alpha]).await;
+    let answer = proxy.send(&Request::new("DELETE", "/v1/files/x", "")).await;
+    assert_eq!(answer.status(), 204);
+    assert_eq!(proxy.record(&answer).await["ending"], "complete");
+}

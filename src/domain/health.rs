@@ -38,6 +38,16 @@ pub struct Failure {
     pub rest: Option<Duration>,
 }
 
+/// What a probe showed of an endpoint that was down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probed {
+    Healthy,
+    /// `rest`: how long the endpoint asked to be left alone.
+    Failed {
+        rest: Option<Duration>,
+    },
+}
+
 /// What was seen of an endpoint. The operator's wish (`enabled`) is kept elsewhere: neither overwrites the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -124,18 +134,21 @@ impl Health {
     }
 
     fn failed(&mut self, failure: &Failure, now: Instant, rules: &HealthRules) {
-        if let Some(rest) = failure.rest {
-            let until = now + rest.min(LONGEST_REST);
-            match &mut self.rest {
-                Some(current) if current.until > now => current.until = current.until.max(until),
-                _ => self.rest = Some(Rest { since: now, until }),
-            }
-        }
+        self.leave_alone(failure.rest, now);
         let kept = (rules.min_failures as usize).clamp(FAILURES_KEPT.0, FAILURES_KEPT.1);
         while self.failures.len() >= kept {
             self.failures.pop_front();
         }
         self.failures.push_back((now, failure.clone()));
+    }
+
+    fn leave_alone(&mut self, rest: Option<Duration>, now: Instant) {
+        let Some(rest) = rest else { return };
+        let until = now + rest.min(LONGEST_REST);
+        match &mut self.rest {
+            Some(current) if current.until > now => current.until = current.until.max(until),
+            _ => self.rest = Some(Rest { since: now, until }),
+        }
     }
 
     /// Forgets what has left the window and marks the endpoint down when the rule says so.
@@ -226,16 +239,22 @@ impl Health {
     }
 
     /// A rest that began while the probe was under way outlives its success.
-    pub fn end_probe(&mut self, healthy: bool, now: Instant, rules: &HealthRules) {
+    pub fn end_probe(&mut self, probed: Probed, now: Instant, rules: &HealthRules) {
         let began = self.probing.take().unwrap_or(now);
-        if healthy {
-            let rest = self.rest.take().filter(|rest| rest.since > began);
-            self.recover(now);
-            self.rest = rest;
-        } else if let Some(down) = &mut self.down {
-            down.failed_probes += 1;
-            down.looked = now;
-            down.next_probe = now + rules.check_interval;
+        match probed {
+            Probed::Healthy => {
+                let rest = self.rest.take().filter(|rest| rest.since > began);
+                self.recover(now);
+                self.rest = rest;
+            }
+            Probed::Failed { rest } => {
+                self.leave_alone(rest, now);
+                if let Some(down) = &mut self.down {
+                    down.failed_probes += 1;
+                    down.looked = now;
+                    down.next_probe = now + rules.check_interval;
+                }
+            }
         }
     }
 
@@ -343,7 +362,7 @@ mod tests {
         assert_eq!(health.since(t0 + secs(10_000)), t0 + secs(1));
 
         let mut probed = health.clone();
-        probed.end_probe(true, t0 + secs(31), &rules());
+        probed.end_probe(Probed::Healthy, t0 + secs(31), &rules());
         assert_eq!(probed.state(t0 + secs(31)), State::Up);
         assert_eq!(probed.since(t0 + secs(40)), t0 + secs(31));
         probed.record(&failure("c"), t0 + secs(32), t0 + secs(32), &rules());
@@ -369,7 +388,7 @@ mod tests {
         assert_eq!(health.next_probe(), Some(t0 + secs(31)));
         health.begin_probe(t0 + secs(31));
         assert_eq!(health.next_probe(), None);
-        health.end_probe(false, t0 + secs(35), &rules());
+        health.end_probe(Probed::Failed { rest: None }, t0 + secs(35), &rules());
         assert_eq!(health.next_probe(), Some(t0 + secs(65)));
         assert_eq!(health.failed_probes(), 1);
     }
@@ -404,7 +423,7 @@ mod tests {
         let mut health = after(t0, &[(0, &failure("a")), (1, &failure("b"))]);
         health.begin_probe(t0 + secs(31));
         health.record(&limited(60), t0 + secs(32), t0 + secs(32), &rules());
-        health.end_probe(true, t0 + secs(33), &rules());
+        health.end_probe(Probed::Healthy, t0 + secs(33), &rules());
         assert_eq!(health.state(t0 + secs(34)), State::Resting);
         health.settle(t0 + secs(92), &rules());
         assert_eq!(health.state(t0 + secs(92)), State::Up);

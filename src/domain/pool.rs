@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::choice::{self, Candidate};
 use super::endpoint::EndpointSpec;
-use super::health::{Health, HealthRules, Outcome, State};
+use super::health::{Health, HealthRules, Outcome, Probed, State};
 
 /// Names one endpoint for as long as its name and url stay; never used again for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -144,12 +144,12 @@ impl Pool {
         self.slots.iter_mut().filter(due).map(claim).collect()
     }
 
-    /// `probed`: the endpoint as it was when the probe began.
-    pub fn end_probe(&mut self, id: EndpointId, probed: &Arc<EndpointSpec>, healthy: bool, now: Instant) {
+    /// `spec`: the endpoint as it was when the probe began.
+    pub fn end_probe(&mut self, id: EndpointId, spec: &Arc<EndpointSpec>, probed: Probed, now: Instant) {
         let rules = self.rules.clone();
         let Some(slot) = self.slot_mut(id) else { return };
-        if Arc::ptr_eq(&slot.spec, probed) || slot.spec == *probed {
-            slot.health.end_probe(healthy, now, &rules);
+        if Arc::ptr_eq(&slot.spec, spec) || slot.spec == *spec {
+            slot.health.end_probe(probed, now, &rules);
         } else {
             slot.health.abandon_probe(now);
         }
@@ -311,7 +311,7 @@ mod tests {
         pool.replace(&endpoints, rules(), now + secs(10));
         assert_eq!(pool.next_probe(), Some(now + secs(30)), "one interval after it went down");
         let (id, probed) = pool.due_probes(now + secs(30)).remove(0);
-        pool.end_probe(id, &probed, false, now + secs(31));
+        pool.end_probe(id, &probed, Probed::Failed { rest: None }, now + secs(31));
         pool.replace(&endpoints, HealthRules { check_interval: secs(5), ..rules() }, now + secs(40));
         assert_eq!(pool.next_probe(), Some(now + secs(36)), "one interval after its last probe");
     }
@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(due.len(), 1);
         assert!(pool.due_probes(now + Duration::from_mins(1)).is_empty());
         let later = now + Duration::from_secs(31);
-        pool.end_probe(due[0].0, &due[0].1, true, later);
+        pool.end_probe(due[0].0, &due[0].1, Probed::Healthy, later);
         assert_eq!(pool.changes(later)[0].to, State::Up);
     }
 

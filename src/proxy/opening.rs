@@ -56,6 +56,33 @@ pub struct Streaming {
     pub end: Option<End>,
 }
 
+impl Streaming {
+    /// To its end, for whoever wants nothing but the judgement.
+    ///
+    /// # Errors
+    /// What is wrong with the rest of it.
+    pub async fn read_out(self) -> Result<(), Fault> {
+        let Self { judge, mut source, mut end, .. } = self;
+        let Some(mut judge) = judge else { return Ok(()) };
+        loop {
+            match end {
+                Some(End::Whole(_)) => {
+                    source.retire();
+                    return Ok(());
+                }
+                Some(End::Broken { detail, .. }) => return Err(Fault::new(FaultKind::BrokenStream, detail)),
+                Some(End::Error(error)) => return Err(Fault::new(FaultKind::ErrorEvent, broke_off_with(&error))),
+                None => {}
+            }
+            end = match poll_fn(|cx| source.poll_bytes(cx)).await {
+                Some(Ok(chunk)) => judge.feed(chunk).end,
+                Some(Err(error)) => Some(judge.finish(Some(error.to_string()))),
+                None => Some(judge.finish(None)),
+            };
+        }
+    }
+}
+
 /// How a 2xx answer is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Measure {
@@ -134,6 +161,8 @@ impl Opening<'_> {
 
     async fn judge(self, deadline: Instant) -> Result<Opened, Fault> {
         match self.measure() {
+            // Nobody below asks for the body of an answer that cannot have one, so it would never end.
+            Measure::OpenStream if self.status == StatusCode::NO_CONTENT => self.hold().await,
             Measure::Stream => self.open_judged(deadline).await,
             Measure::OpenStream => {
                 let streaming = Streaming { held: Vec::new(), judge: None, source: self.body, end: None };
@@ -260,6 +289,11 @@ impl Opening<'_> {
             Fault::new(FaultKind::FirstByteTimeout, format!("no message_start within {}", shown(timeouts.first_byte)))
         }
     }
+}
+
+/// An `error` event that came behind content.
+pub(super) fn broke_off_with(error: &ApiError) -> String {
+    format!("its stream broke off with {}: {}", error.kind, refusal::shortened(&error.message))
 }
 
 /// Whether the status alone says what it counts as: its body is a courtesy then, which must not hold up the next

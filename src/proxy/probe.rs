@@ -15,8 +15,8 @@ use super::opening::{Flow, Opened};
 use crate::config::{Timeouts, Validation};
 use crate::domain::endpoint::{Auth, EndpointSpec};
 use crate::domain::fault::{Fault, FaultKind};
-use crate::domain::health::HealthRules;
-use crate::domain::message;
+use crate::domain::health::{HealthRules, Probed};
+use crate::domain::message::{self, Usage};
 use crate::domain::peek::Peek;
 use crate::domain::pool::EndpointId;
 use crate::live::LastGood;
@@ -48,17 +48,17 @@ struct Claim<'a> {
     proxy: &'a Proxy,
     id: EndpointId,
     spec: &'a Arc<EndpointSpec>,
-    healthy: bool,
+    probed: Probed,
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.proxy.live.end_probe(self.id, self.spec, self.healthy);
+        self.proxy.live.end_probe(self.id, self.spec, self.probed);
     }
 }
 
 async fn probe_one(proxy: Arc<Proxy>, id: EndpointId, spec: Arc<EndpointSpec>) {
-    let mut claim = Claim { proxy: &proxy, id, spec: &spec, healthy: false };
+    let mut claim = Claim { proxy: &proxy, id, spec: &spec, probed: Probed::Failed { rest: None } };
     let running = proxy.running();
     let probed = match proxy.exchange(id, &spec) {
         Ok(exchange) => {
@@ -74,8 +74,9 @@ async fn probe_one(proxy: Arc<Proxy>, id: EndpointId, spec: Arc<EndpointSpec>) {
         Err(detail) => Err(Fault::new(FaultKind::Connect, detail)),
     };
     match probed {
-        Ok(_) => claim.healthy = true,
+        Ok(_) => claim.probed = Probed::Healthy,
         Err(fault) => {
+            claim.probed = Probed::Failed { rest: fault.retry_after };
             let detail = running.redactor.redact_str(&fault.detail, &[]).into_owned();
             tracing::info!("endpoint {} is still down: {detail}", spec.name);
         }
@@ -152,6 +153,14 @@ impl Probe<'_> {
         });
         let peek = Peek { model: Some(model.clone()), stream: true, ..Peek::default() };
         let opened = self.send(exchange, Method::POST, "/v1/messages", Bytes::from(body.to_string()), peek).await;
+        let opened = match opened {
+            Ok(Opened { flow: Flow::Stream(streaming), status, headers, is_success }) => {
+                // One that breaks behind its first content would cut every client's answer.
+                let flow = Flow::Whole { body: Bytes::new(), usage: Usage::default() };
+                streaming.read_out().await.map(|()| Opened { status, headers, flow, is_success })
+            }
+            opened => opened,
+        };
         judged(self.spec, opened).map(|remark| Healthy { model: Some(model), remark })
     }
 

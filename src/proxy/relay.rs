@@ -17,7 +17,7 @@ use tokio::time::Sleep;
 use super::attempt::shown;
 use super::exchange::BoxSource;
 use super::judge::{End, StreamJudge};
-use super::opening::{Flow, Opened, Streaming};
+use super::opening::{Flow, Opened, Streaming, broke_off_with};
 use super::trip::Trip;
 use crate::clock;
 use crate::domain::fault::{Answer, FaultKind};
@@ -168,7 +168,7 @@ pub struct Relay {
     fate: Option<Fate>,
     /// It broke, and goes on all the same.
     is_broken: bool,
-    /// Bytes went into the server's buffer since it was last free to write them out.
+    /// The head or bytes went into the server's buffer since it was last free to write them out.
     unflushed: bool,
     idle: Pin<Box<Sleep>>,
     stream_idle: Duration,
@@ -200,7 +200,7 @@ impl Relay {
             ready: held,
             fate: None,
             is_broken: false,
-            unflushed: false,
+            unflushed: true,
             idle: Box::pin(tokio::time::sleep(ground.stream_idle)),
             stream_idle: ground.stream_idle,
             deadline: None,
@@ -311,9 +311,7 @@ impl Relay {
                 self.fate = Some(Fate::Close { ending: Ending::Complete, outcome: Outcome::Success });
             }
             End::Error(error) => {
-                let detail =
-                    format!("its stream broke off with {}: {}", error.kind, refusal::shortened(&error.message));
-                let outcome = self.failure(FaultKind::ErrorEvent, &detail);
+                let outcome = self.failure(FaultKind::ErrorEvent, &broke_off_with(&error));
                 self.retire();
                 self.fate = Some(Fate::Close { ending: Ending::Cut, outcome });
             }
