@@ -152,6 +152,13 @@ fn forms(value: &str) -> Vec<String> {
     let percent = percent_encoded(value, b"-_.~", b"0123456789ABCDEF");
     let mut forms = vec![
         value.to_owned(),
+        // As Go, Gson and .NET write JSON, for pages to hold it.
+        with_units(&json, "&<>", false),
+        with_units(&json, "&<>='", false),
+        with_units(&json, "&<>+'`", true),
+        html_escaped(value),
+        // As Python writes a path.
+        percent_encoded(value, b"-_.~/", b"0123456789ABCDEF"),
         json_escaped(&json),
         json.replace('/', "\\/"),
         json,
@@ -168,6 +175,24 @@ fn forms(value: &str) -> Vec<String> {
 fn json_escaped(value: &str) -> String {
     let quoted = serde_json::Value::from(value).to_string();
     quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// JSON in which these characters are written as `\u` and four hex digits.
+fn with_units(json: &str, escaped: &str, upper: bool) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match u32::from(c) {
+            code if escaped.contains(c) && upper => text.push_str(&format!("\\u{code:04X}")),
+            code if escaped.contains(c) => text.push_str(&format!("\\u{code:04x}")),
+            _ => text.push(c),
+        }
+    }
+    text
+}
+
+fn html_escaped(value: &str) -> String {
+    let text = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('"', "&quot;").replace('\'', "&#39;")
 }
 
 /// Letters, digits and `marks` stay as they are.
@@ -346,9 +371,26 @@ mod tests {
             "/v1/x?k=k%2Fe%2By%3D%22%5C%C3%BC",
             "/v1/x?k=k%2fe%2by%3d%22%5c%c3%bc",
             "k=k%2Fe%2By%3D%22%5C%C3%BC&a=b+c",
+            "/v1/k/e%2By%3D%22%5C%C3%BC",
+            r#"{"a":"k/e+y\u003d\"\\ü"}"#,
+            r#"<input value="k/e+y=&quot;\ü">"#,
         ] {
             let clean = redactor.redact_str(text, &[]);
             assert!(clean.contains(REDACTED) && !clean.contains("ü") && !clean.contains("%3"), "{clean}");
+        }
+    }
+
+    /// Each library has its own idea of what pages must not see.
+    #[test]
+    fn every_way_to_write_json_is_found() {
+        let redactor = redactor(&["sk-Ab+cd/ef&gh=="]);
+        for text in [
+            r"sk-Ab+cd/ef\u0026gh==",
+            r"sk-Ab\u002Bcd/ef\u0026gh==",
+            r"sk-Ab+cd/ef\u0026gh\u003d\u003d",
+            "sk-Ab%2Bcd/ef%26gh%3D%3D",
+        ] {
+            assert_eq!(redactor.redact_str(text, &[]), REDACTED, "{text}");
         }
     }
 

@@ -59,7 +59,7 @@ impl Encoder {
     }
 }
 
-/// All text but the bodies and what is hidden anyway, joined as repeated headers are.
+/// All text but the bodies and the values that are hidden anyway, joined as repeated headers are.
 fn join_fields(entry: &Entry, hidden: &[bool], joined: &mut Vec<u8>) {
     joined.clear();
     let mut add = |text: &[u8]| {
@@ -72,9 +72,11 @@ fn join_fields(entry: &Entry, hidden: &[bool], joined: &mut Vec<u8>) {
         add(text.as_bytes());
     }
     let headers = entry.request_headers.iter().chain(&entry.response_headers);
-    for ((name, value), _) in headers.zip(hidden).filter(|(_, hidden)| !**hidden) {
+    for ((name, value), hidden) in headers.zip(hidden) {
         add(name.as_str().as_bytes());
-        add(value.as_bytes());
+        if !hidden {
+            add(value.as_bytes());
+        }
     }
 }
 
@@ -400,6 +402,14 @@ mod tests {
             request: Exchanged::default(),
             response: Exchanged::default(),
             error: Some("no luck".into()),
+        }
+    }
+
+    #[test]
+    fn a_credential_that_stands_as_a_headers_name_is_taken_out() {
+        for name in [KEY, TOKEN] {
+            let entry = Entry { response_headers: headers(&[(name, "1")]), ..Entry::default() };
+            assert_eq!(short(entry).response.headers.keys().next().unwrap(), REDACTED);
         }
     }
 
