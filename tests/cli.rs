@@ -271,7 +271,7 @@ mod env {
     #[test]
     fn an_unknown_port_is_told() {
         let ran = Place::with(&format!("server: {{ port: 0 }}\nweb_admin: {{ port: 2 }}\n{PASSTHROUGH}")).run(&["env"]);
-        assert!(ran.code == 1 && ran.err.contains("server.port is 0"), "{}", ran.err);
+        assert!(ran.code == 4 && ran.err.contains("server.port is 0"), "{}", ran.err);
     }
 }
 

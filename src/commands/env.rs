@@ -78,28 +78,29 @@ pub fn located(explicit: Option<&Path>, server: Server) -> Result<Server, Comman
     }
     match listening(explicit) {
         Ok(port) => Ok(Server { port, ..server }),
-        Err(why) => {
+        Err((exit, why)) => {
             let message = format!("server.port is 0, so only the running proxy knows the port, and {why}");
             let hint = "start it with `claude-proxy serve`, or give server.port a number, such as 8080";
-            Err(CommandError::failed("port_unknown", message, hint))
+            Err(CommandError::Other { exit, code: "port_unknown", message, hint: Some(hint.to_owned()) })
         }
     }
 }
 
 /// The port of the running proxy that has this config.
-fn listening(explicit: Option<&Path>) -> Result<u16, String> {
+fn listening(explicit: Option<&Path>) -> Result<u16, (Exit, String)> {
     let attach = AttachArgs { admin: process_environment("CLAUDE_PROXY_ADMIN") };
-    let client = attach::client(explicit, &attach).map_err(|error| error.message())?.within(ASKED_WITHIN);
-    let asked = block_on(client.get::<StatusView>("/api/status")).map_err(|error| error.to_string())?;
-    let status = asked.map_err(|error| error.to_string())?;
+    let failed = |error: CommandError| (error.exit(), error.message());
+    let client = attach::client(explicit, &attach).map_err(failed)?.within(ASKED_WITHIN);
+    let asked = block_on(client.get::<StatusView>("/api/status"));
+    let status = asked.map_err(|error| (Exit::Failed, error.to_string()))?.map_err(|error| failed(error.into()))?;
     let own = locate(explicit, &process_environment).ok().and_then(|located| located.file);
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     // Another one would get our token.
     if own.as_deref().and_then(real) != status.config.file.as_deref().and_then(|file| real(Path::new(file))) {
-        return Err(format!("the one at {} has another config", client.target().address));
+        return Err((Exit::Failed, format!("the one at {} has another config", client.target().address)));
     }
     let listen: Option<SocketAddr> = status.listen.parse().ok();
-    listen.map(|address| address.port()).ok_or_else(|| "what answers is no claude-proxy".to_owned())
+    listen.map(|address| address.port()).ok_or_else(|| (Exit::Failed, "what answers is no claude-proxy".to_owned()))
 }
 
 fn variables_in(server: &Server, env: &dyn Fn(&str) -> Option<String>) -> Variables {
