@@ -108,6 +108,11 @@ impl Live {
         self.changed.notify_one();
     }
 
+    /// A request that failed somewhere goes by another id now: that of the answer which its client gets.
+    pub fn rename_cause(&self, former: &str, id: &str) {
+        self.pool().rename_cause(former, id);
+    }
+
     /// Notices and tells what the passing of time changed, such as the end of a rest.
     pub fn settle(&self) {
         let changes = self.pool().changes(clock::now());

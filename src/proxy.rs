@@ -209,7 +209,8 @@ impl Proxy {
                 self.serve(running, *inbound, trip).await
             }
             Err(NotRead::Refused(problem)) => {
-                let answer = problem.answer(trip.id());
+                let mut answer = problem.answer(trip.id());
+                trip.descend(answer.status, &mut answer.headers, &self.live);
                 relay::respond_failed(answer, problem.message, trip, Ending::Failed)
             }
             Err(NotRead::ClientGone) => {
@@ -247,7 +248,8 @@ impl Proxy {
                 };
                 relay::respond(opened, lease, trip, ground)
             }
-            Forwarded::Failed(failed) => {
+            Forwarded::Failed(mut failed) => {
+                trip.descend(failed.answer.status, &mut failed.answer.headers, &self.live);
                 let (method, path) = (&inbound.method, inbound.target.path());
                 tracing::warn!("{}: {method} {path}: {}", trip.id(), failed.error);
                 if let Some(endpoint) = failed.endpoint {

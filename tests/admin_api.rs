@@ -57,6 +57,25 @@ async fn status_shows_the_running_program_on_one_screen() {
     assert_eq!(status["config"]["refused"], Value::Null);
 }
 
+/// The records know those requests by the ids that their clients saw, which are the answering endpoint's.
+#[tokio::test]
+async fn the_requests_behind_a_state_can_be_looked_up_whoever_named_them() {
+    let limited = Reply::status(429).header("request-id", "req_alpha");
+    let alpha = Upstream::new("alpha").then(Reply::status(500)).always(limited).start().await.unwrap();
+    let good = Reply::message("Hello there").header("request-id", "req_beta");
+    let beta = Upstream::new("beta").then(good).always(Reply::status(500)).start().await.unwrap();
+    let proxy = Config::in_order([&alpha, &beta]).set("health.min_failures", "9").admin().start().await;
+    let admin = proxy.admin().await;
+    for (status, id) in [(200, "req_beta"), (429, "req_alpha")] {
+        let answer = proxy.send(&Request::message()).await;
+        assert_eq!((answer.status(), answer.request_id()), (status, id));
+        proxy.record(&answer).await;
+    }
+    assert_eq!(admin.endpoint("alpha").await["causes"], serde_json::json!(["req_beta", "req_alpha"]));
+    assert_eq!(admin.endpoint("beta").await["causes"], serde_json::json!(["req_alpha"]));
+    proxy.says("req_alpha: POST /v1/messages").await;
+}
+
 #[tokio::test]
 async fn an_endpoint_tells_its_state_why_and_which_requests_were_behind_it() {
     let scene = Scene::new().await;

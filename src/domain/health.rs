@@ -202,6 +202,13 @@ impl Health {
         self.failures.iter().map(|(_, failure)| failure.request_id.as_str())
     }
 
+    /// The request behind a failure goes by another id now.
+    pub fn rename_cause(&mut self, former: &str, id: &str) {
+        for (_, failure) in self.failures.iter_mut().filter(|(_, failure)| failure.request_id == former) {
+            id.clone_into(&mut failure.request_id);
+        }
+    }
+
     pub fn failures_in_window(&self) -> usize {
         self.failures.len()
     }

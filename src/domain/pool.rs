@@ -155,6 +155,11 @@ impl Pool {
         }
     }
 
+    /// A request that failed somewhere goes by another id now.
+    pub fn rename_cause(&mut self, former: &str, id: &str) {
+        self.slots.iter_mut().for_each(|slot| slot.health.rename_cause(former, id));
+    }
+
     /// A clean slate for an endpoint; `false` when there is none of that name.
     pub fn reset(&mut self, name: &str, now: Instant) -> bool {
         let slot = self.slots.iter_mut().find(|slot| slot.spec.name == name);

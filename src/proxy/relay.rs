@@ -80,7 +80,7 @@ pub struct Ground<'a> {
 /// Sends an endpoint's answer down.
 pub fn respond(opened: Opened, lease: Lease, mut trip: Box<Trip>, ground: Ground<'_>) -> Response<RelayBody> {
     let Opened { status, mut headers, flow, is_success } = opened;
-    trip.descend(status, &mut headers);
+    trip.descend(status, &mut headers, ground.live);
     let body = match flow {
         Flow::Whole { body, usage } => {
             trip.set_usage(usage);
@@ -99,9 +99,8 @@ pub fn respond(opened: Opened, lease: Lease, mut trip: Box<Trip>, ground: Ground
     response(Answer { status, headers, body: Bytes::new() }, body)
 }
 
-/// Sends an answer down that no endpoint stands behind.
-pub fn respond_failed(mut answer: Answer, error: String, mut trip: Box<Trip>, ending: Ending) -> Response<RelayBody> {
-    trip.descend(answer.status, &mut answer.headers);
+/// Sends an answer down that no endpoint stands behind; its head has descended.
+pub fn respond_failed(answer: Answer, error: String, mut trip: Box<Trip>, ending: Ending) -> Response<RelayBody> {
     trip.set_error(error);
     trip.pass(&answer.body);
     let body = whole(answer.body.clone(), trip, ending);

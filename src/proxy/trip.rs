@@ -15,6 +15,7 @@ use crate::domain::headers::REQUEST_ID;
 use crate::domain::redact::{self, Redactor};
 use crate::domain::secret::Secret;
 use crate::domain::timeline::Timeline;
+use crate::live::Live;
 use crate::logs::capture::Capture;
 use crate::logs::{Entry, LogHandle};
 use crate::traffic::{Begun, Ticket, Traffic, UnderWay};
@@ -171,13 +172,20 @@ impl Trip {
         }
     }
 
-    /// The head goes down now. Sees to it that it has a `request-id`, and that the record has the same.
-    pub fn descend(&mut self, status: StatusCode, headers: &mut HeaderMap) {
+    /// The head goes down now. Sees to it that it has a `request-id`, and that the record and the endpoints that failed
+    /// before know the request by the same.
+    pub fn descend(&mut self, status: StatusCode, headers: &mut HeaderMap, live: &Live) {
         self.record.status = status.as_u16();
         self.record.first_byte_ms = Some(millis(clock::now() - self.started));
         let theirs = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_usable_id(id));
         match theirs {
-            Some(id) => self.record.id = self.redacted(id),
+            Some(id) => {
+                let id = self.redacted(id);
+                let former = std::mem::replace(&mut self.record.id, id);
+                if self.record.attempts.iter().any(|attempt| attempt.fault.is_some()) {
+                    live.rename_cause(&former, &self.record.id);
+                }
+            }
             None => {
                 if let Ok(id) = HeaderValue::from_str(&self.record.id) {
                     headers.insert(REQUEST_ID, id);
