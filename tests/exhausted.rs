@@ -78,6 +78,21 @@ async fn a_limit_told_in_html_becomes_anthropics() {
     }
 }
 
+/// Claude Code shows the words, and reads from the headers when the limit ends.
+#[tokio::test]
+async fn a_limit_in_a_foreign_format_keeps_its_words_and_its_headers() {
+    let limited = Reply::new(429, "text/plain", "only ten an hour").header("request-id", "req_upstream");
+    let limited = limited.header("anthropic-ratelimit-unified-status", "rejected").retry_after(7);
+    let alpha = answering("alpha", limited).await;
+    let answer = Proxy::over([&alpha]).await.send(&Request::message()).await;
+    assert_eq!((answer.status(), answer.error_type().as_str()), (429, "rate_limit_error"));
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert!(body["error"]["message"].as_str().unwrap().ends_with("only ten an hour"), "{body}");
+    assert_eq!((answer.request_id(), body["request_id"].as_str()), ("req_upstream", Some("req_upstream")));
+    assert_eq!(answer.header("anthropic-ratelimit-unified-status"), Some("rejected"));
+    assert_eq!(answer.header("retry-after"), Some("7"));
+}
+
 /// Two endpoints that fail each in its own way; what does the client get?
 async fn mix(first: Reply, second: Reply, stream: bool) -> Answer {
     let (alpha, beta) = (answering("alpha", first).await, answering("beta", second).await);

@@ -27,8 +27,11 @@ pub fn judge(answer: Answer, on_messages: bool, wall: SystemTime) -> Result<Answ
     match status.as_u16() {
         429 | 529 => {
             let retry_after = headers::retry_after(&answer.headers, wall);
-            let limited = Fault { retry_after, ..fault(FaultKind::Limited) };
-            Err(if formatted { relayed(limited, answer) } else { limited })
+            let mut limited = Fault { retry_after, ..fault(FaultKind::Limited) };
+            if !formatted && let Some(words) = words(&answer.body) {
+                limited.detail = format!("{}: {}", limited.detail, shortened(&words));
+            }
+            Err(relayed(limited, answer))
         }
         401..=403 => Err(fault(FaultKind::Credentials)),
         400 if is_billing(&answer, error.as_ref()) => Err(relayed(fault(FaultKind::Credentials), answer)),
@@ -46,6 +49,17 @@ fn is_billing(answer: &Answer, error: Option<&ApiError>) -> bool {
         Some(error) => error.kind == "billing_error" || is_about_billing(&error.message),
         None => answer.body.len() < 4096 && is_about_billing(&String::from_utf8_lossy(&answer.body)),
     }
+}
+
+/// What an answer in a format of its own says: OpenAI's `error.message`, or one line of text.
+fn words(body: &[u8]) -> Option<String> {
+    let Ok(json) = serde_json::from_slice::<serde_json::Value>(body) else {
+        let text = str::from_utf8(body).ok()?.trim();
+        let is_line = !text.is_empty() && text.len() < 1000 && !text.starts_with(['<', '{', '[']);
+        return is_line.then(|| text.to_owned());
+    };
+    let said = [&json["error"]["message"], &json["message"], &json["error"], &json["detail"], &json];
+    said.into_iter().find_map(|said| said.as_str()).map(str::to_owned)
 }
 
 /// Such as `it answered 529 overloaded_error: Overloaded`.
@@ -125,8 +139,8 @@ mod tests {
             (408, &invalid, true, "status endpoint"),
             (409, &invalid, true, "status endpoint"),
             (429, &limited, true, "limited endpoint relay"),
-            (429, html, true, "limited endpoint"),
-            (529, "", false, "limited endpoint"),
+            (429, html, true, "limited endpoint relay"),
+            (529, "", false, "limited endpoint relay"),
             (500, &invalid, true, "status endpoint"),
             (503, html, false, "status endpoint"),
             (302, "", true, "status endpoint"),
@@ -143,6 +157,20 @@ mod tests {
         {
             let fault = judge(answer(status, ""), false, SystemTime::UNIX_EPOCH).unwrap_err();
             assert_eq!(fault.progress == Progress::Declined, declined, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_limit_are_told_in_whatever_format_they_came() {
+        for (body, expected) in [
+            ("slow down\n", "it answered 429 Too Many Requests: slow down"),
+            (r#"{"error":{"message":"slow down","code":"x"}}"#, "it answered 429 Too Many Requests: slow down"),
+            (r#"{"error":"slow down"}"#, "it answered 429 Too Many Requests: slow down"),
+            (r#"{"a":1}"#, "it answered 429 Too Many Requests"),
+            ("<html>slow</html>", "it answered 429 Too Many Requests"),
+            ("", "it answered 429 Too Many Requests"),
+        ] {
+            assert_eq!(judge(answer(429, body), true, SystemTime::UNIX_EPOCH).unwrap_err().detail, expected, "{body}");
         }
     }
 

@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use super::failover::Conclusion;
 use super::fault::{Answer, Fault};
+use super::headers::REQUEST_ID;
+use super::message;
 
 /// An error of our own making.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,12 +136,16 @@ pub fn lost(tried: &[Tried<'_>], request_id: &str) -> Answer {
 
 fn limited(fault: &Fault, retry_after: Option<Duration>, request_id: &str) -> Answer {
     let status = fault.status.unwrap_or(StatusCode::TOO_MANY_REQUESTS);
-    let mut answer = fault.relay.as_deref().cloned().unwrap_or_else(|| {
+    let empty = || Answer { status, headers: HeaderMap::new(), body: Bytes::new() };
+    let mut answer = fault.relay.as_deref().cloned().unwrap_or_else(empty);
+    if message::api_error(&answer.body).is_none() {
+        // Its headers stay: clients read from them when the limit ends.
         let kind = if status == StatusCode::TOO_MANY_REQUESTS { "rate_limit_error" } else { "overloaded_error" };
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Answer { status, headers, body: error_body(kind, &fault.detail, Some(request_id)) }
-    });
+        let id = answer.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or(request_id);
+        answer.body = error_body(kind, &fault.detail, Some(id));
+        answer.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        answer.headers.remove(header::CONTENT_LENGTH);
+    }
     answer.headers.remove(header::RETRY_AFTER);
     if let Some(wait) = retry_after {
         answer.headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
