@@ -179,15 +179,8 @@ fn json_escaped(value: &str) -> String {
 
 /// JSON in which these characters are written as `\u` and four hex digits.
 fn with_units(json: &str, escaped: &str, upper: bool) -> String {
-    let mut text = String::with_capacity(json.len());
-    for c in json.chars() {
-        match u32::from(c) {
-            code if escaped.contains(c) && upper => text.push_str(&format!("\\u{code:04X}")),
-            code if escaped.contains(c) => text.push_str(&format!("\\u{code:04x}")),
-            _ => text.push(c),
-        }
-    }
-    text
+    let unit = |c: char| if upper { format!("\\u{:04X}", u32::from(c)) } else { format!("\\u{:04x}", u32::from(c)) };
+    json.chars().map(|c| if escaped.contains(c) { unit(c) } else { c.to_string() }).collect()
 }
 
 fn html_escaped(value: &str) -> String {

@@ -51,7 +51,7 @@ fn is_billing(answer: &Answer, error: Option<&ApiError>) -> bool {
     }
 }
 
-/// What an answer in a format of its own says: OpenAI's `error.message`, or one line of text.
+/// What an answer in a format of its own says: a message where others have theirs, or one line of text.
 fn words(body: &[u8]) -> Option<String> {
     let Ok(json) = serde_json::from_slice::<serde_json::Value>(body) else {
         let text = str::from_utf8(body).ok()?.trim();
