@@ -105,7 +105,7 @@ pub struct Fault {
     pub status: Option<StatusCode>,
     /// What the upstream asked for: rest this long.
     pub retry_after: Option<Duration>,
-    /// The answer that goes down when no endpoint has a better one.
+    /// The answer that goes down when no endpoint has a better one; of a limit in a foreign format only its head.
     pub relay: Option<Box<Answer>>,
 }
 

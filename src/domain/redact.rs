@@ -375,7 +375,7 @@ mod tests {
 
     /// Each library has its own idea of what pages must not see.
     #[test]
-    fn every_way_to_write_json_is_found() {
+    fn a_key_is_found_as_each_of_them_writes_it() {
         let redactor = redactor(&["sk-Ab+cd/ef&gh=="]);
         for text in [
             r"sk-Ab+cd/ef\u0026gh==",

@@ -2,12 +2,16 @@
 
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use http::StatusCode;
 
 use super::failover::{is_about_billing, is_refusal};
 use super::fault::{Answer, Blame, Fault, FaultKind, Progress};
 use super::headers;
 use super::message::{self, ApiError};
+
+/// A body in a foreign format is looked into up to this size.
+const LONGEST_FOREIGN: usize = 4096;
 
 /// `Ok`: it is the answer to this request, to be relayed byte for byte. `on_messages`: the path is `/v1/messages`.
 pub fn judge(answer: Answer, on_messages: bool, wall: SystemTime) -> Result<Answer, Fault> {
@@ -28,10 +32,14 @@ pub fn judge(answer: Answer, on_messages: bool, wall: SystemTime) -> Result<Answ
         429 | 529 => {
             let retry_after = headers::retry_after(&answer.headers, wall);
             let mut limited = Fault { retry_after, ..fault(FaultKind::Limited) };
-            if !formatted && let Some(words) = words(&answer.body) {
+            if formatted {
+                return Err(relayed(limited, answer));
+            }
+            if let Some(words) = words(&answer.body) {
                 limited.detail = format!("{}: {}", limited.detail, shortened(&words));
             }
-            Err(relayed(limited, answer))
+            // The words are all of the body that goes down, so no more of it is held.
+            Err(relayed(limited, Answer { body: Bytes::new(), ..answer }))
         }
         401..=403 => Err(fault(FaultKind::Credentials)),
         400 if is_billing(&answer, error.as_ref()) => Err(relayed(fault(FaultKind::Credentials), answer)),
@@ -47,15 +55,19 @@ pub fn judge(answer: Answer, on_messages: bool, wall: SystemTime) -> Result<Answ
 fn is_billing(answer: &Answer, error: Option<&ApiError>) -> bool {
     match error {
         Some(error) => error.kind == "billing_error" || is_about_billing(&error.message),
-        None => answer.body.len() < 4096 && is_about_billing(&String::from_utf8_lossy(&answer.body)),
+        None => answer.body.len() <= LONGEST_FOREIGN && is_about_billing(&String::from_utf8_lossy(&answer.body)),
     }
 }
 
-/// What an answer in a format of its own says: a message where others have theirs, or one line of text.
+/// What an answer in a format of its own says: a message where others have theirs, or a line of text. A long one is no
+/// message, and would take many times its size to read.
 fn words(body: &[u8]) -> Option<String> {
+    if body.len() > LONGEST_FOREIGN {
+        return None;
+    }
     let Ok(json) = serde_json::from_slice::<serde_json::Value>(body) else {
         let text = str::from_utf8(body).ok()?.trim();
-        let is_line = !text.is_empty() && text.len() < 1000 && !text.starts_with(['<', '{', '[']);
+        let is_line = !text.is_empty() && !text.starts_with(['<', '{', '[']);
         return is_line.then(|| text.to_owned());
     };
     let said = [&json["error"]["message"], &json["message"], &json["error"], &json["detail"], &json];
@@ -82,7 +94,6 @@ pub fn shortened(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
@@ -172,6 +183,14 @@ mod tests {
         ] {
             assert_eq!(judge(answer(429, body), true, SystemTime::UNIX_EPOCH).unwrap_err().detail, expected, "{body}");
         }
+    }
+
+    /// Some thirty megabytes of numbers would take half a gigabyte to read.
+    #[test]
+    fn a_long_body_of_a_limit_in_a_foreign_format_is_neither_read_nor_held() {
+        let long = format!(r#"{{"message":"slow down","numbers":[{}1]}}"#, "1,".repeat(4096));
+        let fault = judge(answer(429, &long), true, SystemTime::UNIX_EPOCH).unwrap_err();
+        assert_eq!((fault.detail.as_str(), fault.relay.unwrap().body.len()), ("it answered 429 Too Many Requests", 0));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::config::{Timeouts, Validation};
 use crate::domain::endpoint::{Auth, EndpointSpec};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::health::{HealthRules, Probed};
-use crate::domain::message::{self, Usage};
+use crate::domain::message;
 use crate::domain::peek::Peek;
 use crate::domain::pool::EndpointId;
 use crate::live::LastGood;
@@ -153,15 +153,15 @@ impl Probe<'_> {
         });
         let peek = Peek { model: Some(model.clone()), stream: true, ..Peek::default() };
         let opened = self.send(exchange, Method::POST, "/v1/messages", Bytes::from(body.to_string()), peek).await;
-        let opened = match opened {
-            Ok(Opened { flow: Flow::Stream(streaming), status, headers, is_success }) => {
+        let remark = match opened {
+            Ok(Opened { flow: Flow::Stream(streaming), .. }) => {
                 // One that breaks behind its first content would cut every client's answer.
-                let flow = Flow::Whole { body: Bytes::new(), usage: Usage::default() };
-                streaming.read_out().await.map(|()| Opened { status, headers, flow, is_success })
+                streaming.read_out().await?;
+                None
             }
-            opened => opened,
+            opened => judged(self.spec, opened)?,
         };
-        judged(self.spec, opened).map(|remark| Healthy { model: Some(model), remark })
+        Ok(Healthy { model: Some(model), remark })
     }
 
     fn model(&self) -> Option<String> {

@@ -118,14 +118,18 @@ async fn a_reset_that_names_no_error_is_no_end() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let spec = EndpointSpec { http: HttpVersion::Http2, ..spec(&format!("http://{address}")) };
+        // A reset takes with it what was not sent yet.
+        let (arrived, reset) = tokio::sync::oneshot::channel();
+        let mut reset = Some(reset);
         tokio::spawn(async move {
             let (peer, _) = listener.accept().await.unwrap();
             let mut connection = h2::server::handshake(peer).await.unwrap();
             while let Some(Ok((_, mut respond))) = connection.accept().await {
                 let mut stream = respond.send_response(http::Response::new(()), false).unwrap();
                 stream.send_data(Bytes::from_static(b"half of it"), ends).unwrap();
+                let reset = reset.take().unwrap();
                 tokio::spawn(async move {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    reset.await.unwrap();
                     stream.send_reset(h2::Reason::NO_ERROR);
                 });
             }
@@ -133,6 +137,7 @@ async fn a_reset_that_names_no_error_is_no_end() {
         let link = Upstream::new(&spec).unwrap().connect(false).await.unwrap();
         let mut body = post(link, b"hi".to_vec()).await.unwrap().into_body();
         assert_eq!(poll_fn(|cx| body.poll_bytes(cx)).await.unwrap().unwrap(), "half of it");
+        arrived.send(()).unwrap();
         assert_eq!(poll_fn(|cx| body.poll_bytes(cx)).await.is_none(), ends);
     }
 }
