@@ -45,6 +45,21 @@ async fn one_framing_goes_out_whatever_came_in() {
 }
 
 #[tokio::test]
+async fn a_server_that_wants_a_length_has_one_for_an_empty_body() {
+    let alpha = healthy("alpha").await;
+    let proxy = Proxy::over([&alpha]).await;
+    for (method, length) in
+        [("POST", Some("0")), ("PUT", Some("0")), ("PATCH", Some("0")), ("GET", None), ("DELETE", None)]
+    {
+        let mut connection = proxy.client().connect().await;
+        connection.write(format!("{method} /v1/things HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+        connection.answer(claude_proxy::clock::now(), false).await.finish().await;
+        let seen = alpha.requests().pop().unwrap();
+        assert_eq!((seen.method.as_str(), seen.header("content-length")), (method, length));
+    }
+}
+
+#[tokio::test]
 async fn two_framings_are_refused_or_made_one() {
     let alpha = healthy("alpha").await;
     let proxy = Proxy::over([&alpha]).await;

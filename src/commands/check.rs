@@ -60,7 +60,7 @@ pub fn run(config: Config, args: &CheckArgs) -> Result<Exit, CommandError> {
     Ok(if healthy { Exit::Fine } else { Exit::Failed })
 }
 
-/// The enabled ones, or those that were named.
+/// The enabled ones, or those that were named, each once.
 fn wanted(config: &Config, names: &[String]) -> Result<Vec<Arc<EndpointSpec>>, CommandError> {
     if names.is_empty() {
         return Ok(config.endpoints.iter().filter(|endpoint| endpoint.enabled).cloned().collect());
@@ -75,7 +75,8 @@ fn wanted(config: &Config, names: &[String]) -> Result<Vec<Arc<EndpointSpec>>, C
             )
         })
     };
-    names.iter().map(find).collect()
+    let named_before = |at: usize| names[..at].contains(&names[at]);
+    names.iter().enumerate().filter(|(at, _)| !named_before(*at)).map(|(_, name)| find(name)).collect()
 }
 
 /// People see each line as it comes, in the order in which the endpoints answer; the report keeps the config's order.
@@ -201,6 +202,13 @@ fn show(checked: &Checked, width: usize) -> Result<(), CommandError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_endpoint_that_is_named_twice_is_paid_for_once() {
+        let config = Config::built_in().unwrap();
+        let name = config.endpoints[0].name.clone();
+        assert_eq!(wanted(&config, &[name.clone(), name]).unwrap().len(), 1);
+    }
 
     #[tokio::test]
     async fn a_probe_that_panics_is_not_healthy() {

@@ -127,6 +127,8 @@ impl<'a> At<'a> {
         let help = match self.key {
             Some("path_prefix") => "write \"\" for no prefix, or remove the line for /v1",
             Some("auth_token") => "remove the line for no client authentication (loopback only)",
+            // These have no default.
+            Some("name" | "url" | "auth_type" | "auth_value" | "endpoints") => "give it a value",
             _ => "give it a value, or remove the line for its default",
         };
         Refusal::new("has no value", "nothing follows the colon", Some(help.to_owned())).at(&self.key_place())

@@ -59,7 +59,7 @@ impl Problem {
     }
 
     pub fn slow_body() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout_error", "The request's body stopped coming.")
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout_error", "The request's body did not come in time.")
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::{Response, header};
+use http::{Method, Response, header};
 use tokio::time::timeout_at;
 
 use super::exchange::{BoxSource, ConnectError, Exchange, Link, RequestHead, SendError, Upload};
@@ -71,8 +71,9 @@ async fn send(call: &Call<'_>) -> Result<(Response<BoxSource>, Instant), Fault> 
     let target = call.spec.target(inbound.rest(), inbound.target.query());
     let target =
         target.ok_or_else(|| Fault::new(FaultKind::Connect, "its url and path_prefix make no valid address"))?;
-    let framed =
-        [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().any(|name| inbound.headers.contains_key(name));
+    // Some servers refuse these without a length, though the body be empty (RFC 9110 section 8.6).
+    let framed = matches!(inbound.method, Method::POST | Method::PUT | Method::PATCH)
+        || [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().any(|name| inbound.headers.contains_key(name));
     let head = RequestHead {
         method: &inbound.method,
         target: &target,
