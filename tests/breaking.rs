@@ -100,6 +100,30 @@ async fn a_stream_without_a_stop_reason_ends_as_it_did_where_the_operator_says_s
     assert_eq!(proxy.send(&Request::stream()).await.end, End::Cut, "what did not end is not given an end");
 }
 
+/// What clients need of a stream's end does not hang on what was odd in its middle.
+#[tokio::test]
+async fn a_stream_that_was_let_pass_ends_like_any_other() {
+    let whole = bodies::events(&["Hello", " there"]);
+    let (stop, unstopped) = whole.split_last().unwrap();
+    for broken in broken_events() {
+        let mut events = unstopped.to_vec();
+        events.insert(4, broken);
+        let with_stop = [events.clone(), vec![stop.clone()]].concat();
+        for (name, reply) in [
+            ("no message_stop", Reply::stream(events.clone())),
+            ("torn behind its stop reason", Reply::stream(events.clone()).part(Part::Pause(ms(50))).part(Part::Reset)),
+            ("goes on and on", Reply::stream(with_stop.clone()).part(Part::Hang)),
+        ] {
+            let alpha = answering("alpha", reply).await;
+            let proxy = Config::in_order([&alpha]).set("validation.disconnect_on_invalid", "false").start().await;
+            let answer = proxy.send(&Request::stream()).await;
+            assert_eq!((answer.text(), answer.end), (&*with_stop.concat(), End::Clean), "{name}");
+            let record = proxy.record(&answer).await;
+            assert_eq!((&record["ending"], record["usage"].is_object()), (&"cut".into(), true), "{name}: {record}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_event_beyond_16_mib_is_a_fault() {
     let huge = bodies::text_delta(0, &"x".repeat(17 << 20));

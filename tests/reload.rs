@@ -74,6 +74,8 @@ async fn a_file_that_goes_away_is_missed_and_its_return_is_seen() {
     std::fs::rename(&path, &aside).unwrap();
     let status = admin.until("/api/status", refused).await;
     assert!(status["config"]["refused"]["message"].as_str().unwrap().contains("cannot be read"), "{status}");
+    // By a thread of its own, so perhaps a moment later.
+    crate::support::eventually("the refusal is told", || proxy.said().contains("is refused")).await;
     assert_eq!(proxy.said().matches("is refused").count(), 1, "told once:\n{}", proxy.said());
     assert_right(&proxy.send(&Request::message()).await, false, "alpha");
     std::fs::rename(&aside, &path).unwrap();

@@ -81,6 +81,8 @@ impl std::error::Error for SseError {}
 #[derive(Debug)]
 pub struct SseParser {
     max_event: usize,
+    /// By [`SseParser::lenient`].
+    lenient: bool,
     /// What is not released yet.
     held: Held,
     /// Where the current line starts.
@@ -120,6 +122,7 @@ impl SseParser {
     pub fn new(max_event: usize) -> Self {
         Self {
             max_event,
+            lenient: false,
             held: Held::default(),
             line: 0,
             searched: 0,
@@ -131,6 +134,11 @@ impl SseParser {
             events: 0,
             failed: None,
         }
+    }
+
+    /// One that reads over lines that are no field, as clients do.
+    pub fn lenient(max_event: usize) -> Self {
+        Self { lenient: true, ..Self::new(max_event) }
     }
 
     /// The next bytes of the stream.
@@ -262,6 +270,9 @@ impl SseParser {
         let block = self.block.get_or_insert(Block { start: line.start, name: None, data: Data::None });
         let text = &bytes[line.clone()];
         let Some(field) = Field::of(text) else {
+            if self.lenient {
+                return Ok(());
+            }
             let line = excerpt(text);
             return Err(self.not_a_field(line));
         };
@@ -298,7 +309,7 @@ impl SseParser {
             return Err(self.too_long(start));
         }
         let line = &bytes[self.line..];
-        if self.at_start || Field::may_become(line) {
+        if self.at_start || self.lenient || Field::may_become(line) {
             return Ok(());
         }
         let line = excerpt(line);

@@ -13,6 +13,8 @@ pub struct StreamJudge {
     parser: SseParser,
     check: StreamCheck,
     committed: bool,
+    /// A bad event was forgiven, and so are all that follow.
+    lenient: bool,
 }
 
 /// What a chunk of the stream brought.
@@ -43,7 +45,7 @@ pub enum End {
 
 impl Default for StreamJudge {
     fn default() -> Self {
-        Self { parser: SseParser::new(MAX_EVENT), check: StreamCheck::new(), committed: false }
+        Self { parser: SseParser::new(MAX_EVENT), check: StreamCheck::new(), committed: false, lenient: false }
     }
 }
 
@@ -82,6 +84,7 @@ impl StreamJudge {
                     self.parser.reject();
                     return Some(Verdict::Whole);
                 }
+                Err(_) if self.lenient => {}
                 Err(defect) => {
                     self.parser.reject();
                     return Some(Verdict::Broken(defect.to_string()));
@@ -104,6 +107,12 @@ impl StreamJudge {
             Ok(Finish::AddMessageStop) => End::Whole(Bytes::from_static(MESSAGE_STOP)),
             Err(defect) => End::Broken { detail: defect.to_string(), rest: self.rest() },
         }
+    }
+
+    /// After a bad event: reads on from there, and looks only for what ends the stream.
+    pub fn forgive(&mut self) {
+        self.parser = SseParser::lenient(MAX_EVENT);
+        self.lenient = true;
     }
 
     /// Everything that was not released; nothing more is judged.

@@ -23,7 +23,7 @@ use crate::wire::record::Ending;
 /// One stream on its way down.
 pub struct Relay {
     source: Option<BoxSource>,
-    /// `None`: relayed unjudged, from the start or since it broke.
+    /// `None`: relayed unjudged, from the start or since it broke beyond reading.
     judge: Option<StreamJudge>,
     /// What may go down at once, oldest last.
     ready: Vec<Bytes>,
@@ -124,12 +124,12 @@ impl Relay {
 
     fn take_in(&mut self, chunk: Bytes) {
         let Some(judge) = &mut self.judge else {
-            self.ready.push(chunk);
+            self.ready.insert(0, chunk);
             return;
         };
         let fed = judge.feed(chunk);
         if !fed.released.is_empty() {
-            self.ready.push(fed.released);
+            self.ready.insert(0, fed.released);
         }
         if let Some(end) = fed.end {
             self.end(end);
@@ -143,8 +143,9 @@ impl Relay {
             (Some(judge), None) => match judge.finish(None) {
                 End::Broken { detail, rest } if !self.disconnect_on_invalid => {
                     self.note_usage();
-                    self.let_pass(&detail, rest);
-                    self.close_broken();
+                    self.note_broken(&detail);
+                    self.ready.extend((!rest.is_empty()).then_some(rest));
+                    self.close();
                 }
                 end => self.end(end),
             },
@@ -152,8 +153,7 @@ impl Relay {
                 let end = judge.finish(Some(detail));
                 self.end_as(end, kind);
             }
-            (None, None) if self.is_broken => self.close_broken(),
-            (None, None) => self.fate = Some(Fate::Close { ending: Ending::Complete, outcome: Outcome::Success }),
+            (None, None) => self.close(),
             (None, Some((kind, detail))) => self.abort(kind, &detail),
         }
     }
@@ -170,7 +170,7 @@ impl Relay {
                     self.ready.insert(0, missing);
                 }
                 self.retire();
-                self.fate = Some(Fate::Close { ending: Ending::Complete, outcome: Outcome::Success });
+                self.close();
             }
             End::Error(error) => {
                 let outcome = self.failure(FaultKind::ErrorEvent, &broke_off_with(&error));
@@ -190,23 +190,35 @@ impl Relay {
         }
     }
 
-    /// From here on the stream goes down as it is.
+    /// From here on the stream goes down as it is, to what ends it.
     fn let_pass(&mut self, detail: &str, rest: Bytes) {
-        self.is_broken = true;
-        self.judge = None;
+        match &mut self.judge {
+            Some(judge) if !self.is_broken => judge.forgive(),
+            _ => self.judge = None,
+        }
+        self.note_broken(detail);
+        if !rest.is_empty() {
+            self.take_in(rest);
+        }
+    }
+
+    /// Its first fault is the one that counts.
+    fn note_broken(&mut self, detail: &str) {
         self.good = None;
+        if std::mem::replace(&mut self.is_broken, true) {
+            return;
+        }
         let outcome = self.failure(FaultKind::BrokenStream, detail);
         if let Some(lease) = self.lease.take() {
             lease.report(&outcome);
         }
-        if !rest.is_empty() {
-            self.ready.insert(0, rest);
-        }
     }
 
-    /// A broken stream that was let pass has come to its end.
-    fn close_broken(&mut self) {
-        self.fate = Some(Fate::Close { ending: Ending::Cut, outcome: Outcome::Neutral });
+    /// It has come to its end; where it was broken and let pass, it counts for no more than that.
+    fn close(&mut self) {
+        let (ending, outcome) =
+            if self.is_broken { (Ending::Cut, Outcome::Neutral) } else { (Ending::Complete, Outcome::Success) };
+        self.fate = Some(Fate::Close { ending, outcome });
     }
 
     fn abort(&mut self, kind: FaultKind, detail: &str) {
