@@ -124,6 +124,11 @@ impl Traffic {
         self.board().figures(endpoint, window, clock::now())
     }
 
+    /// What an endpoint did so far no longer counts into its window.
+    pub fn start_afresh(&self, endpoint: &str) {
+        self.board().start_afresh(endpoint);
+    }
+
     /// An endpoint's state changed.
     pub fn endpoint_changed(&self, name: &str, from: State, to: State, reason: Option<&str>) {
         let (name, reason, at) = (name.to_owned(), reason.map(str::to_owned), clock::wall());

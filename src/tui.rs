@@ -32,7 +32,7 @@ use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 use tokio::sync::{mpsc, watch};
 
-use self::message::{Effect, Message, Now};
+use self::message::{Effect, Lost, Message, Now};
 use self::model::{Link, Model, Options, RANGES};
 use self::outside::{Outside, Real};
 use self::terminal::Guard;
@@ -55,6 +55,8 @@ pub enum End {
     Left,
     /// The same, but the proxy never was there; why.
     NeverAttached(String),
+    /// The same, but the proxy never let us in: its words, and what to do about it.
+    Refused { why: String, hint: String },
     /// A bug; its words were printed.
     Bug,
 }
@@ -199,6 +201,7 @@ fn end(model: &Model) -> End {
     match &model.link {
         _ if model.bug.is_some() => End::Bug,
         _ if model.ever_attached => End::Left,
+        Link::Lost(_, Lost { why, hint: Some(hint), .. }) => End::Refused { why: why.clone(), hint: hint.clone() },
         Link::Lost(_, lost) => End::NeverAttached(lost.why.clone()),
         Link::Connecting | Link::Attached => End::NeverAttached("it did not answer yet".to_owned()),
     }

@@ -107,7 +107,10 @@ async fn an_endpoint_that_is_down_tells_when_it_is_looked_at_again_and_reset_mak
     let down = admin.endpoint("alpha").await;
     assert_eq!((&down["state"], down["causes"].as_array().unwrap().len()), (&"down".into(), 2), "{down:#}");
     assert!(down["next_probe"].is_string() && down["since"].is_string());
+    let failed = |list: &Value| list["endpoints"][0]["window_failed"] == 2;
+    admin.until("/api/endpoints", failed).await;
     let up = admin.change("POST", "/api/endpoints/alpha/reset", &Value::Null).await;
+    assert_eq!(up["window_failed"], 0, "what no longer counts is not shown as if it did");
     assert_eq!((&up["name"], &up["state"], &up["next_probe"]), (&"alpha".into(), &"up".into(), &Value::Null));
     proxy.send(&Request::message()).await;
     assert_eq!(alpha.hits(), 3, "it is asked again");

@@ -132,6 +132,7 @@ pub async fn reset(State(admin): State<Shared>, Named(name): Named) -> Outcome<T
     if !admin.parts.live.reset(&name) {
         return Err(Refusal::no_endpoint(&name));
     }
+    admin.parts.traffic.start_afresh(&name);
     let view = endpoint_named(&admin, &admin.standing(), &name);
     view.map(Told).ok_or_else(|| Refusal::no_endpoint(&name))
 }

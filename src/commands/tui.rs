@@ -50,6 +50,7 @@ pub fn run(explicit: Option<&Path>, args: &TuiArgs) -> Result<Exit, CommandError
             message: format!("no running claude-proxy at {address}: {why}"),
             hint: Some(format!("start one with `{start}`; the address is from {source}")),
         }),
+        End::Refused { why, hint } => Err(CommandError::failed("refused", why, hint)),
         End::Bug => {
             let message = "the dashboard ended by a bug; the proxy goes on";
             Err(CommandError::failed("bug", message, "report the line above"))

@@ -56,12 +56,10 @@ impl Sums {
         let place = usize::try_from(facts.time.abs_diff(self.start) / self.step_ms).unwrap_or(usize::MAX);
         let Some(sum) = self.steps.get_mut(place) else { return };
         sum.add(facts);
-        for (text, counts) in [(facts.model, &mut self.models), (facts.endpoint, &mut self.endpoints)] {
-            let Some(text) = text else { continue };
-            match counts.get_mut(text) {
-                Some(count) => *count += 1,
-                None => drop(counts.insert(text.to_owned(), 1)),
-            }
+        facts.model.into_iter().for_each(|model| count(&mut self.models, model));
+        match &facts.attempts {
+            Some(tried) => tried.iter().for_each(|(endpoint, _)| count(&mut self.endpoints, endpoint)),
+            None => facts.endpoint.into_iter().for_each(|endpoint| count(&mut self.endpoints, endpoint)),
         }
     }
 
@@ -197,6 +195,13 @@ fn percentiles(values: &mut [u64]) -> Percentiles {
     Percentiles { p50_ms: at(50), p95_ms: at(95) }
 }
 
+fn count(counts: &mut HashMap<String, u64>, text: &str) {
+    match counts.get_mut(text) {
+        Some(count) => *count += 1,
+        None => drop(counts.insert(text.to_owned(), 1)),
+    }
+}
+
 fn most_used(counts: HashMap<String, u64>) -> Vec<String> {
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_unstable_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
@@ -258,7 +263,9 @@ mod tests {
         sums.add(&with(Ending::ClientGone, tried(&[("a", Some("connect")), ("b", None)])));
         sums.add(&facts(0, Ending::Complete));
         sums.add(&facts(0, Ending::ClientGone));
-        let total = sums.finish().total;
+        let view = sums.finish();
+        assert_eq!(view.endpoints, ["a", "b"], "all that were tried");
+        let total = view.total;
         let of = |name: &str| (total.endpoints[name].ok, total.endpoints[name].failed);
         assert_eq!((of("a"), of("b"), total.failovers), ((2, 3), (1, 1), 1));
     }

@@ -88,6 +88,12 @@ impl Board {
         Totals { first_byte, duration, ..self.totals }
     }
 
+    pub(super) fn start_afresh(&mut self, endpoint: &str) {
+        if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
+            endpoint.seconds = Seconds::default();
+        }
+    }
+
     pub(super) fn figures(&mut self, endpoint: &str, window: Duration, now: Instant) -> Figures {
         self.longest_window = self.longest_window.max(window);
         let Some(endpoint) = self.endpoints.get(endpoint) else { return Figures::default() };

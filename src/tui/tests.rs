@@ -155,6 +155,9 @@ async fn how_it_ends() {
     assert_eq!(play(begun()).await.end, End::Left, "by a signal");
     let why = "nobody listens there".to_owned();
     assert_eq!(play(vec![Feed(lost(1)), Keys("q")]).await.end, End::NeverAttached(why));
+    let (why, hint) = ("a token is needed".to_owned(), "set it".to_owned());
+    let shut_out = News::Lost(Lost { why: why.clone(), hint: Some(hint.clone()), ..Lost::default() });
+    assert_eq!(play(vec![Feed(shut_out), Keys("q")]).await.end, End::Refused { why, hint });
     assert_eq!(play(vec![Sends(Message::Panicked("x".into()))]).await.end, End::Bug);
 }
 

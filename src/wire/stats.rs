@@ -20,7 +20,7 @@ pub struct StatsView {
     pub steps: Vec<Step>,
     /// Over the whole stretch.
     pub total: Step,
-    /// What can be asked for: models and endpoints seen in the stretch, the most used first.
+    /// What can be asked for: models that were named and endpoints that were tried in the stretch, the most used first.
     pub models: Vec<String>,
     pub endpoints: Vec<String>,
 }

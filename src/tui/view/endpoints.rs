@@ -58,7 +58,7 @@ fn lines(model: &Model, room: usize) -> Vec<Line> {
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, layout: Layout) {
     let (model, theme) = (canvas.model, canvas.theme);
     let endpoints = &model.endpoints;
-    let right = format!("window {} s ── sort: {}", endpoints.window_s, endpoints.sort.word());
+    let right = format!("window {} ── sort: {}", stretch(endpoints.window_s), endpoints.sort.word());
     let title = format!("Endpoints {}", endpoints.list().len());
     let focused = model.focus == Pane::Endpoints;
     let inner = frame(canvas, area, &title, &right, focused, layout == Layout::Small);
@@ -202,6 +202,11 @@ fn seconds_to(time: &str, model: &Model) -> Option<i64> {
     Some(-(model.now().wall.as_millisecond() - time.as_millisecond()).div_euclid(1000))
 }
 
+/// `9 s`, `140 s`, `12m05s`, `1h28m`
+fn stretch(seconds: u64) -> String {
+    if seconds < 300 { format!("{seconds} s") } else { words::seconds(seconds.saturating_mul(1000)) }
+}
+
 /// Why it is not simply up, and what happens next.
 fn reason(endpoint: &EndpointView, model: &Model) -> Option<String> {
     // What counts down comes first: it must not be cut off.
@@ -209,13 +214,13 @@ fn reason(endpoint: &EndpointView, model: &Model) -> Option<String> {
     let until = |time: &Option<String>| time.as_deref().and_then(|time| seconds_to(time, model));
     if endpoint.state == "resting" {
         told.extend(until(&endpoint.resting_until).map(|left| match left {
-            1.. => format!("rests for {left} s more"),
+            1.. => format!("rests for {} more", stretch(left.unsigned_abs())),
             _ => "its rest is over".to_owned(),
         }));
     }
     if endpoint.state == "down" {
         told.extend(until(&endpoint.next_probe).map(|left| match left {
-            1.. => format!("next probe in {left} s"),
+            1.. => format!("next probe in {}", stretch(left.unsigned_abs())),
             _ => "next probe now".to_owned(),
         }));
         told.extend((endpoint.failed_probes > 0).then(|| format!("probes failed: {}", endpoint.failed_probes)));
