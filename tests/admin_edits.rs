@@ -344,3 +344,26 @@ async fn a_test_never_carries_a_stored_key_to_another_address() {
     assert_eq!(scene.admin.change("POST", "/api/endpoints/beta/test", &own).await["healthy"], true);
     assert_eq!(thief.requests()[0].header("x-api-key"), Some("sk-given-again"));
 }
+
+/// Whoever caught an editor half-way through saving would have lost all endpoints, and the tokens with them.
+#[tokio::test]
+async fn a_file_that_an_editor_has_just_emptied_is_not_taken_for_a_new_one() {
+    let scene = Scene::new().await;
+    let added =
+        json!({"name": "new", "url": "http://127.0.0.1:9", "auth_type": "api_key", "auth_value": "sk-12345678"});
+    for text in ["", "# mine\n", "server: { port: 0 }\n", "endpoints:\n", "endpoints: []\n"] {
+        scene.proxy.write_config(text);
+        for (method, path, body) in [
+            ("POST", "/api/endpoints", &added),
+            ("POST", "/api/endpoints?dry_run=true", &added),
+            ("PATCH", "/api/endpoints/alpha", &json!({"priority": 2})),
+            ("POST", "/api/endpoints/alpha/disable", &json!({})),
+            ("POST", "/api/endpoints/order", &json!({"names": ["beta", "alpha"]})),
+            ("DELETE", "/api/endpoints/alpha", &json!({})),
+        ] {
+            let (status, code, _) = scene.refused(method, path, body).await;
+            assert_eq!((status, code.as_str()), (409, "broken_config"), "{method} {path} on {text:?}");
+        }
+        scene.answered_by("alpha").await;
+    }
+}

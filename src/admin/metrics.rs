@@ -114,7 +114,7 @@ impl Default for Metrics {
         let Self { meters: _, registry, requests, attempts, tokens, first_byte, duration, failovers } = &mut metrics;
         registry.register(
             "requests",
-            "Finished requests, by the endpoint that answered last and by ending",
+            "Finished requests, by the endpoint that answered, or was tried last, and by ending",
             requests.clone(),
         );
         registry.register("attempts", "Attempts at endpoints, by fault", attempts.clone());

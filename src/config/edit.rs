@@ -90,7 +90,7 @@ pub enum Edit {
 /// What to make of `${NAME}` that is not set in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unset {
-    /// It is an error: for the process that will use the settings.
+    /// It is an error: for the process that has the file's settings in force, and will have the new ones.
     Refused,
     /// It may be set where the proxy will run: for a command that only changes the file.
     Accepted,
@@ -269,6 +269,10 @@ pub fn work_out(path: &Path, text: &str, edit: &Edit, unset: Unset) -> Result<Pr
         };
     };
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    // A change to settings that are in force is no first endpoint: an editor empties its file while it saves.
+    if unset == Unset::Refused && steps::endpoints(&root).is_empty() {
+        judge::settings(text, path, unset)?;
+    }
     let around = Around { folder: absolute.parent().unwrap_or(Path::new("")), env: &process_environment };
     let (steps, index) = steps::of(&root, edit, around)?;
     let new = rewritten(body, root, &steps)?;

@@ -150,13 +150,18 @@ impl fmt::Debug for Redactor {
 fn forms(value: &str) -> Vec<String> {
     let json = json_escaped(value);
     let percent = percent_encoded(value, b"-_.~", b"0123456789ABCDEF");
+    let unquoted = json.replace("\\\"", "\\u0022");
     let mut forms = vec![
         value.to_owned(),
-        // As Go, Gson and .NET write JSON, for pages to hold it.
+        // As Go, Gson, PHP and .NET write JSON, for pages to hold it.
         with_units(&json, "&<>", false),
         with_units(&json, "&<>='", false),
-        with_units(&json, "&<>+'`", true),
-        html_escaped(value),
+        with_units(&unquoted, "", true),
+        with_units(&unquoted, "&<>'", true),
+        with_units(&unquoted, "&<>+'`", true),
+        // As a path or a whole address is written.
+        percent_encoded(value, b"-_.~!*'();,/?:@&=+$#", b"0123456789ABCDEF"),
+        value.replace('%', "%25"),
         // As Python writes a path.
         percent_encoded(value, b"-_.~/", b"0123456789ABCDEF"),
         json_escaped(&json),
@@ -167,6 +172,10 @@ fn forms(value: &str) -> Vec<String> {
         percent_encoded(value, b"-_.~", b"0123456789abcdef"),
         percent,
     ];
+    // As JavaScript, Go, Python, PHP before and since 8.1, and XML write quotes in HTML.
+    let quotes = [("&quot;", "&#39;"), ("&#34;", "&#39;"), ("&quot;", "&#x27;"), ("&quot;", "'")];
+    let more_quotes = [("&quot;", "&#039;"), ("&quot;", "&apos;"), ("\"", "'")];
+    forms.extend(quotes.into_iter().chain(more_quotes).map(|(double, single)| html_escaped(value, double, single)));
     forms.sort_unstable();
     forms.dedup();
     forms
@@ -183,9 +192,9 @@ fn with_units(json: &str, escaped: &str, upper: bool) -> String {
     json.chars().map(|c| if escaped.contains(c) { unit(c) } else { c.to_string() }).collect()
 }
 
-fn html_escaped(value: &str) -> String {
+fn html_escaped(value: &str, double: &str, single: &str) -> String {
     let text = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    text.replace('"', "&quot;").replace('\'', "&#39;")
+    text.replace('"', double).replace('\'', single)
 }
 
 /// Letters, digits and `marks` stay as they are.
@@ -382,6 +391,26 @@ mod tests {
             r"sk-Ab\u002Bcd/ef\u0026gh==",
             r"sk-Ab+cd/ef\u0026gh\u003d\u003d",
             "sk-Ab%2Bcd/ef%26gh%3D%3D",
+        ] {
+            assert_eq!(redactor.redact_str(text, &[]), REDACTED, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_with_quotes_is_found_as_each_of_them_writes_it() {
+        let redactor = redactor(&["it's<\"mine\">&50%@home"]);
+        for text in [
+            "it&#39;s&lt;&quot;mine&quot;&gt;&amp;50%@home",
+            "it&#39;s&lt;&#34;mine&#34;&gt;&amp;50%@home",
+            "it&#x27;s&lt;&quot;mine&quot;&gt;&amp;50%@home",
+            "it&#039;s&lt;&quot;mine&quot;&gt;&amp;50%@home",
+            "it's&lt;&quot;mine&quot;&gt;&amp;50%@home",
+            "it's&lt;\"mine\"&gt;&amp;50%@home",
+            r#"it's\u003c\"mine\"\u003e\u002650%@home"#,
+            r"it\u0027s\u003C\u0022mine\u0022\u003E\u002650%@home",
+            r"it's<\u0022mine\u0022>&50%@home",
+            "it's%3C%22mine%22%3E&50%25@home",
+            "it's<\"mine\">&50%25@home",
         ] {
             assert_eq!(redactor.redact_str(text, &[]), REDACTED, "{text}");
         }

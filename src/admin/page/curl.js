@@ -12,6 +12,9 @@ export function curlOf(record, listen, token) {
   // Double quotes: the shell puts the value in, and it never stands here.
   if (token) lines.push('-H "x-api-key: $ANTHROPIC_AUTH_TOKEN"');
   for (const [name, value] of headers) lines.push(`-H ${quoted(`${name}: ${value}`)}`);
-  if (record.request.body && !record.request.encoding) lines.push(`--data-raw ${quoted(record.request.body)}`);
+  const body = record.request.encoding ? '' : record.request.body ?? '';
+  // No system takes a longer argument, but for what the shell does by itself.
+  if (new Blob([body]).size > 100_000) return `printf %s ${quoted(body)} | ${[...lines, '--data-binary @-'].join(' \\\n  ')}`;
+  if (body) lines.push(`--data-raw ${quoted(body)}`);
   return lines.join(' \\\n  ');
 }

@@ -15,6 +15,8 @@ use crate::wire::words;
 const TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
 /// Where the body is to be when the log does not have the whole of it.
 const BODY_FILE: &str = "request.json";
+/// Systems take no longer word as an argument, but for what the shell does by itself.
+const LONGEST_WORD: usize = 100_000;
 /// Belong to the connection, or are set by curl.
 const NOT_SENT: [&str; 9] = [
     "host",
@@ -82,6 +84,9 @@ fn body(request: &Exchanged, notes: &mut Vec<String>) -> (String, String) {
             (format!("printf %s {} | base64 -d | ", word(body)), " \\\n  --data-binary @-".to_owned())
         }
         Some(body) if body.is_empty() => (String::new(), String::new()),
+        Some(body) if !request.truncated && body.len() > LONGEST_WORD => {
+            (format!("printf %s {} | ", word(body)), " \\\n  --data-binary @-".to_owned())
+        }
         Some(body) if !request.truncated => (String::new(), format!(" \\\n  --data-raw {}", word(body))),
         None if request.size == 0 => (String::new(), String::new()),
         held => {
@@ -191,5 +196,12 @@ mod tests {
         let mut binary = record("/wA=");
         binary.request.encoding = Some("base64".into());
         assert!(of(&server(None), &binary).command.starts_with("printf %s /wA= | base64 -d | curl "));
+    }
+
+    /// Claude Code's requests mostly are longer than that.
+    #[test]
+    fn a_body_that_is_too_long_for_an_argument_is_piped() {
+        let curl = of(&server(None), &record(&"it's ".repeat(30_000))).command;
+        assert!(curl.starts_with("printf %s 'it'\\''s it'") && curl.ends_with("--data-binary @-\n"));
     }
 }

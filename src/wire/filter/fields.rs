@@ -91,7 +91,7 @@ pub const FIELDS: &[FieldInfo] = &[
         "complete, relayed_error, failed, cut or client_gone",
         "ending:cut",
     ),
-    info(Field::Endpoint, "endpoint", &[], Kind::Text, "whose answer went down", "endpoint:kimi"),
+    info(Field::Endpoint, "endpoint", &[], Kind::Text, "whose answer went down; else tried last", "endpoint:kimi"),
     info(Field::Tried, "tried", &[], Kind::Text, "any endpoint that was tried", "tried:kimi -endpoint:kimi"),
     info(Field::Fault, "fault", &[], Kind::Text, "how any attempt failed", "fault:limited  fault~timeout"),
     info(Field::Model, "model", &[], Kind::Text, "what was asked for; = takes the short name too", "model~opus"),

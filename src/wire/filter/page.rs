@@ -40,7 +40,8 @@ Good to know
   In a shell, put the filter into single quotes. One that begins with `-` goes
   behind `--`, or begins with `not` instead.
   A field that a request does not have fits no term, so `ttft<5s` leaves out
-  what never answered; `-ttft>=5s` does not.
+  what never answered; `-ttft>=5s` does not. `!=` and `!~` are the opposites of
+  `=` and `~`, so they fit it.
   Bodies are searched as they were logged: `logging.log_request_body: truncated`
   keeps their first 1024 bytes. A stream is logged as its events, so a phrase of
   the answer may be spread over several of them; look for one word of it.
