@@ -14,6 +14,7 @@ pub mod listening;
 pub mod locate;
 pub mod mask;
 pub mod names;
+pub mod reading;
 pub mod reference;
 pub mod schema;
 pub mod show;
@@ -23,6 +24,7 @@ pub mod units;
 pub mod warnings;
 pub mod watch;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,7 @@ use self::file::FileConfig;
 pub use self::locate::{Located, Why, locate};
 use self::reference::Environment;
 pub use self::reference::process_environment;
+use self::syntax::LARGEST;
 pub use self::watch::{Content, Watch, watch};
 use crate::domain::endpoint::{EndpointSpec, ProxyUrl};
 use crate::domain::health::HealthRules;
@@ -175,7 +178,7 @@ impl Config {
     /// What should be known about the file though nothing is wrong with it.
     pub fn warnings(&self) -> Vec<String> {
         let Some(path) = &self.file else { return Vec::new() };
-        read(path).map(|text| warnings::of(&text, path, &process_environment)).unwrap_or_default()
+        read_again(path).map(|text| warnings::of(&text, path, &process_environment)).unwrap_or_default()
     }
 
     /// The settings in force in the file's form, with every credential masked.
@@ -203,7 +206,7 @@ fn environment_passwords() -> impl Iterator<Item = Secret> {
 /// The settings of the same file as it is now. The built-in default stays what it is.
 pub fn reload(old: &Config) -> Result<Config, ConfigError> {
     match &old.file {
-        Some(path) => Config::from_text(&read(path)?, Some(path), &process_environment),
+        Some(path) => Config::from_text(&read_again(path)?, Some(path), &process_environment),
         None => Ok(old.clone()),
     }
 }
@@ -271,12 +274,22 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
     changed.map(|((key, before), (_, after))| format!("{key}: {before} -> {after}")).collect()
 }
 
+/// Once, at the start of a program: it may be a pipe, such as `<(decrypt config)` is.
 fn read(path: &Path) -> Result<String, ConfigError> {
+    as_text(path, reading::any(path, LARGEST))
+}
+
+/// The file's text, for whoever must not be kept waiting, as by a pipe.
+pub fn read_again(path: &Path) -> Result<String, ConfigError> {
+    as_text(path, reading::regular(path, LARGEST))
+}
+
+fn as_text(path: &Path, read: io::Result<Vec<u8>>) -> Result<String, ConfigError> {
     let unreadable = |why: String| {
         let message = format!("{}: cannot be read: {why}", display_name(path));
         ConfigError::file(path, message, "check the file and its permissions")
     };
-    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let bytes = read.map_err(|error| unreadable(error.to_string()))?;
     String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()))
 }
 

@@ -82,6 +82,41 @@ async fn a_file_that_goes_away_is_missed_and_its_return_is_seen() {
     admin.until("/api/status", |status| !refused(status)).await;
 }
 
+/// The thread that reads the settings is the one that answers requests.
+#[tokio::test]
+async fn a_pipe_or_device_in_the_place_of_a_file_holds_nobody_up() {
+    let alpha = healthy("alpha").await;
+    let proxy = Config::in_order([&alpha]).admin().start().await;
+    let admin = proxy.admin().await;
+    let path = proxy.folder().join("config.yaml");
+    let right = std::fs::read_to_string(&path).unwrap();
+    let pipe = proxy.folder().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let with_roots = |file: &str| right.replacen("auth_type:", &format!("ca_file: {file}\n    auth_type:"), 1);
+    let huge = |path: &std::path::Path| std::fs::File::create(path).unwrap().set_len(4 << 30).unwrap();
+    let refused = |status: &serde_json::Value| !status["config"]["refused"].is_null();
+    for (name, put, why) in [
+        ("a pipe", Box::new(|| std::fs::rename(&pipe, &path).unwrap()) as Box<dyn Fn()>, "not a regular file"),
+        ("4 GiB", Box::new(|| huge(&path)), "larger than 1 MiB"),
+        (
+            "roots from a device",
+            Box::new(|| std::fs::write(&path, with_roots("/dev/zero")).unwrap()),
+            "not a regular file",
+        ),
+        ("4 GiB of roots", Box::new(|| std::fs::write(&path, with_roots("roots.pem")).unwrap()), "larger than 16 MiB"),
+    ] {
+        huge(&proxy.folder().join("roots.pem"));
+        put();
+        let status = admin.until("/api/status", refused).await;
+        let message = status["config"]["refused"]["message"].as_str().unwrap();
+        assert!(message.contains(why), "{name}: {message}");
+        assert_right(&proxy.send(&Request::message()).await, false, "alpha");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, &right).unwrap();
+        admin.until("/api/status", |status| !refused(status)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_ends_when_the_file_is_what_it_was() {
     let alpha = healthy("alpha").await;

@@ -6,7 +6,7 @@ use super::answer::{Outcome, Refusal};
 use super::state::Standing;
 use crate::config::edit::EndpointChange;
 use crate::config::file::{FileConfig, FileEndpoint};
-use crate::config::{Config, ConfigError, decode, process_environment, to_yaml, tree};
+use crate::config::{self, Config, ConfigError, decode, process_environment, to_yaml, tree};
 use crate::domain::endpoint::EndpointSpec;
 
 const CHOOSE: &str = "write one of these words";
@@ -55,7 +55,7 @@ fn stored(standing: &Standing) -> Outcome<FileConfig> {
         Refusal::new(http::StatusCode::CONFLICT, "broken_config", format!("the config file is broken as it is: {why}"))
             .hint("`claude-proxy config check` shows where")
     };
-    let text = std::fs::read_to_string(path).map_err(|error| broken(error.to_string()))?;
+    let text = config::read_again(path).map_err(|error| broken(error.message()))?;
     let root = tree::parse(text.trim_start_matches('\u{feff}')).map_err(|_| broken("it is no YAML".to_owned()))?;
     decode::decode(&root).map_err(|_| broken("it has keys or values that do not belong there".to_owned()))
 }

@@ -220,12 +220,17 @@ pub fn references(text: &str) -> Vec<(String, String)> {
     steps::endpoints(&root).iter().filter_map(reference).collect()
 }
 
+/// [`references`] of a file's text; none when it cannot be read.
+pub fn references_in(path: &Path) -> Vec<(String, String)> {
+    super::read_again(path).map(|text| references(&text)).unwrap_or_default()
+}
+
 /// The names of the endpoints in a file, which need not be usable otherwise.
 ///
 /// # Errors
 /// When it cannot be read, or is no YAML.
 pub fn names(path: &Path) -> Result<Vec<String>, ConfigError> {
-    let text = super::read(path)?;
+    let text = super::read_again(path)?;
     let Ok(root) = tree::parse(text.trim_start_matches('\u{feff}')) else {
         // The same reading once more, for the picture of what is wrong.
         return judge::settings(&text, path, Unset::Accepted).map(|_| Vec::new());
@@ -242,11 +247,11 @@ pub fn names(path: &Path) -> Result<Vec<String>, ConfigError> {
 /// # Errors
 /// Everything else that is wrong with the file.
 pub fn settings_without_variables(path: &Path) -> Result<(Config, Vec<String>), ConfigError> {
-    judge::settings(&super::read(path)?, path, Unset::Accepted)
+    judge::settings(&super::read_again(path)?, path, Unset::Accepted)
 }
 
 fn read(path: &Path, revision: Option<&str>) -> Result<String, EditError> {
-    let text = super::read(path)?;
+    let text = super::read_again(path)?;
     match revision {
         Some(revision) if revision != revision_of(text.as_bytes()) => Err(EditError::Conflict),
         _ => Ok(text),
@@ -260,7 +265,7 @@ fn read(path: &Path, revision: Option<&str>) -> Result<String, EditError> {
 pub fn work_out(path: &Path, text: &str, edit: &Edit, unset: Unset) -> Result<Prepared, EditError> {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mark = &text[..text.len() - body.len()];
-    let root = if body.len() > LARGEST { None } else { tree::parse(body).ok() };
+    let root = if body.len() as u64 > LARGEST { None } else { tree::parse(body).ok() };
     let Some(root) = root else {
         // The same reading once more, for the picture of what is wrong.
         return match judge::settings(text, path, unset) {

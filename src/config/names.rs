@@ -6,17 +6,14 @@ use std::path::Path;
 use super::file::FileEndpoint;
 use super::mask::looks_secret;
 use super::reference::{Environment, expand};
-use super::syntax::LARGEST;
-use super::{decode, locate, tree};
+use super::{decode, locate, read_again, tree};
 use crate::domain::endpoint::BaseUrl;
 
 /// Names and addresses, in the file's order. A key that is missing here may be set where the proxy runs, so that an
 /// unset variable is no obstacle.
 pub fn of(explicit: Option<&Path>, env: Environment) -> Vec<(String, Option<String>)> {
     let Some(path) = locate(explicit, env).ok().and_then(|located| located.file) else { return Vec::new() };
-    // Reading a pipe or a device would hold up whoever types.
-    let small = std::fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= LARGEST as u64);
-    let text = small.then(|| std::fs::read_to_string(&path).ok()).flatten().unwrap_or_default();
+    let text = read_again(&path).unwrap_or_default();
     let root = tree::parse(text.trim_start_matches('\u{feff}')).ok();
     let file = root.and_then(|root| decode::decode(&root).ok()).unwrap_or_default();
     file.endpoints.into_iter().filter_map(|endpoint| named(endpoint, env)).collect()

@@ -1,9 +1,9 @@
 //! `${ENV}`, `${ENV:-default}`, `$$` and `file:PATH` in values.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::mask::is_variable;
+use super::reading;
 
 /// Answers what an environment variable holds.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -102,16 +102,8 @@ pub fn secret(value: &str, folder: &Path, env: Environment) -> Result<String, Br
 }
 
 fn read_key(path: &Path) -> Result<String, String> {
-    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    file.take(LARGEST_KEY + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    if text.len() as u64 > LARGEST_KEY {
-        return Err("it is larger than 64 KiB".to_owned());
-    }
+    let bytes = reading::regular(path, LARGEST_KEY).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
     let key = text.trim_end_matches(['\n', '\r']);
     if key.is_empty() { Err("it is empty".to_owned()) } else { Ok(key.to_owned()) }
 }

@@ -4,7 +4,7 @@ use super::diagnose::{Finding, Problem, Source};
 use super::tree::{self, Node, Place, SyntaxError};
 
 /// A larger file is not a config file, and the parser would take long over it.
-pub(super) const LARGEST: usize = 1 << 20;
+pub(super) const LARGEST: u64 = 1 << 20;
 
 /// What the parser says, what that means, and what to do. The first that fits counts.
 const MEANINGS: [(&str, &str, &str); 17] = [
@@ -74,7 +74,7 @@ pub fn read(source: Source<'_>) -> Result<Node, Box<Finding>> {
         let problem = Problem::new(Place::default(), what).help(help);
         Box::new(source.draw_at(0, String::new(), problem))
     };
-    if source.text.len() > LARGEST {
+    if source.text.len() as u64 > LARGEST {
         return Err(whole("the file is larger than 1 MiB", "is this the right file?"));
     }
     if let Some(at) = source.text.find(|c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')) {

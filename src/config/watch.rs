@@ -14,6 +14,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
+use super::reading;
 use crate::clock;
 
 /// An editor's save comes in several steps.
@@ -23,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_secs(1);
 /// A file that is away for longer is missed.
 const AWAY: Duration = Duration::from_secs(2);
+
+/// Of certificates; settings are less.
+const LARGEST: u64 = reading::CERTIFICATES;
 
 /// What a file held, as far as telling whether it holds something else takes: there are keys in it, so it is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +39,9 @@ impl Content {
         Self(hasher.finish())
     }
 
-    /// `None`: it cannot be read.
+    /// `None`: it cannot be read, or not without waiting.
     pub fn read(path: &Path) -> Option<Self> {
-        std::fs::read(path).ok().map(|bytes| Self::of(&bytes))
+        reading::regular(path, LARGEST).ok().map(|bytes| Self::of(&bytes))
     }
 }
 

@@ -15,6 +15,8 @@ use rustls::{
     WantsVerifier,
 };
 
+use crate::config::reading;
+
 /// The system's roots, those of `NODE_EXTRA_CA_CERTS` (Claude Code users have set it), and `ca_file`.
 ///
 /// # Errors
@@ -84,7 +86,8 @@ fn by_roots(
 /// A sentence: the file cannot be read or holds no certificate.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let shown = path.display();
-    let pem = std::fs::read(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    let pem =
+        reading::regular(path, reading::CERTIFICATES).map_err(|error| format!("{shown} cannot be read: {error}"))?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let found = found.map_err(|error| format!("{shown} is no PEM certificate file: {error}"))?;
     if found.is_empty() { Err(format!("{shown} holds no PEM certificate")) } else { Ok(found) }

@@ -49,8 +49,7 @@ async fn of(route: &Route) -> Result<EndpointList, CommandError> {
         Route::Proxy(client) => client.get("/api/endpoints").await.map_err(route::refused),
         Route::File { path, .. } => {
             let (config, unset) = edit::settings_without_variables(path)?;
-            let text = std::fs::read_to_string(path).unwrap_or_default();
-            let endpoints = views(&config, &edit::references(&text), &unset);
+            let endpoints = views(&config, &edit::references_in(path), &unset);
             let revision = Some(config.content.to_string());
             Ok(EndpointList { endpoints, revision, window_s: config.health.window.as_secs() })
         }

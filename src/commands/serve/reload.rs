@@ -51,7 +51,9 @@ impl Reloader {
     pub(super) fn new(config: &Config, address: SocketAddr, reach: Reach) -> (Self, watch::Receiver<Arc<Standing>>) {
         let (standing, seen) = watch::channel(Arc::new(standing(config, config, reach.redactor.current())));
         let (config, started) = (config.clone(), config.clone());
-        let watch = config.file.as_deref().and_then(|file| watched(file, &config));
+        // A pipe that the settings came from is used up.
+        let file = config.file.as_deref().filter(|file| !file.exists() || file.is_file());
+        let watch = file.and_then(|file| watched(file, &config));
         (Self { config, started, address, watch, standing, reach }, seen)
     }
 
@@ -202,6 +204,6 @@ fn standing(started: &Config, config: &Config, redactor: Redactor) -> Standing {
         restart_needed: config::restart_needed(started, config),
         warnings: config.warnings(),
     };
-    let text = config.file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
-    Standing { config: config.clone(), shown, redactor, references: edit::references(&text).into_iter().collect() }
+    let references = config.file.as_deref().map(edit::references_in).unwrap_or_default();
+    Standing { config: config.clone(), shown, redactor, references: references.into_iter().collect() }
 }

@@ -11,6 +11,7 @@ use super::Checker;
 use super::own::Listeners;
 use crate::config::file::{AuthType, FileEndpoint};
 use crate::config::mask::looks_secret;
+use crate::config::reading;
 use crate::config::{Server, WebAdmin};
 use crate::domain::endpoint::{Auth, BaseUrl, EndpointSpec, ProxyUrl, normalise_path, well_escaped};
 
@@ -173,7 +174,8 @@ impl Checker<'_> {
 }
 
 fn roots(file: &Path) -> Result<(), (String, &'static str)> {
-    let bytes = std::fs::read(file).map_err(|error| (format!("cannot be read: {error}"), "unreadable"))?;
+    let bytes = reading::regular(file, reading::CERTIFICATES)
+        .map_err(|error| (format!("cannot be read: {error}"), "unreadable"))?;
     let mut store = RootCertStore::empty();
     let mut found = false;
     for certificate in CertificateDer::pem_slice_iter(&bytes) {
