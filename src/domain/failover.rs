@@ -70,11 +70,26 @@ fn conclude_limited(faults: &[Fault]) -> Option<Conclusion> {
     Some(Conclusion::Limited { fault, retry_after })
 }
 
-/// Whether a refusal says that the account, not the request, is at fault (credit, billing, spend).
+/// Whether the message of a refusal says that the account, not the request, is at fault (credit, billing, spend). What it
+/// quotes, or says of a place in the request (`messages.3.content: …`), is about the client's own words.
 pub fn is_about_billing(message: &str) -> bool {
-    const WORDS: [&str; 5] = ["credit", "credits", "billing", "spend", "spending"];
-    let is_word_byte = |c: char| c.is_alphanumeric() || c == '_';
-    message.split(|c| !is_word_byte(c)).any(|word| WORDS.iter().any(|w| word.eq_ignore_ascii_case(w)))
+    let place = message.split_once(':').map_or("", |(place, _)| place);
+    let is_place = place.contains('.') && !place.contains(char::is_whitespace);
+    !is_place && message.split('"').step_by(2).any(mentions_billing)
+}
+
+/// The same of any text, such as a body that is no error in Anthropic's format.
+pub fn mentions_billing(text: &str) -> bool {
+    // Anthropic's own when a spend limit is reached: "You have reached your specified API usage limits."
+    const PHRASES: [&str; 5] =
+        ["usage limit", "insufficient funds", "insufficient balance", "insufficient quota", "payment required"];
+    let lower = text.to_lowercase();
+    // `x-anthropic-billing-header` and `get_credit_score` are names in a request, `spend-limit` and `billing_error` are not.
+    let words = lower.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-')));
+    let mut starts = words.filter_map(|word| word.split(['_', '-']).next());
+    starts.any(|word| matches!(word, "credit" | "credits" | "billing" | "spend" | "spending"))
+        || PHRASES.iter().any(|phrase| lower.contains(phrase))
+        || lower.contains("insufficient_quota")
 }
 
 /// Whether the endpoint said by this status that it did not do what was asked.
@@ -173,12 +188,32 @@ mod tests {
 
     #[test]
     fn billing_is_told_by_whole_words() {
-        for text in ["Your credit balance is too low", "out of Credits.", "see Billing", "monthly spend limit reached"]
-        {
+        for text in [
+            "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade.",
+            "out of Credits.",
+            "see Billing",
+            "monthly spend limit reached",
+            "Error: spend-limit reached",
+            "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
+            "Insufficient balance",
+            "billing_not_active",
+            r#"the key "work" has no credit left"#,
+        ] {
             assert!(is_about_billing(text), "{text}");
         }
-        for text in ["tools.0.name: get_credit_score is invalid", "max_tokens: too large", "accredited", ""] {
+        for text in [
+            "tools.0.name: get_credit_score is invalid",
+            "tools.0.custom.name: credit is taken",
+            "max_tokens: too large",
+            "accredited",
+            "",
+            "x-anthropic-billing-header is a reserved keyword and may not be used in the system prompt.",
+            "`redact-billing: unexpected value(s) for the `anthropic-beta` header`",
+            r#"messages.3.content: unexpected text "I spend my time""#,
+            r#"unexpected text "I spend my time""#,
+        ] {
             assert!(!is_about_billing(text), "{text}");
         }
+        assert!(mentions_billing(r#"{"error":{"message":"Insufficient credits","code":402}}"#));
     }
 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::failover::{is_about_billing, is_refusal};
+use super::failover::{is_about_billing, is_refusal, mentions_billing};
 use super::fault::{Answer, Blame, Fault, FaultKind, Progress};
 use super::headers;
 use super::message::{self, ApiError};
@@ -55,7 +55,7 @@ pub fn judge(answer: Answer, on_messages: bool, wall: SystemTime) -> Result<Answ
 fn is_billing(answer: &Answer, error: Option<&ApiError>) -> bool {
     match error {
         Some(error) => error.kind == "billing_error" || is_about_billing(&error.message),
-        None => answer.body.len() <= LONGEST_FOREIGN && is_about_billing(&String::from_utf8_lossy(&answer.body)),
+        None => answer.body.len() <= LONGEST_FOREIGN && mentions_billing(&String::from_utf8_lossy(&answer.body)),
     }
 }
 
