@@ -215,6 +215,18 @@ async fn without_a_good_request_the_newest_haiku_is_probed_with() {
     assert_eq!(body["model"], "claude-haiku-9");
 }
 
+/// It would stay down for good, though its messages work.
+#[tokio::test]
+async fn an_endpoint_whose_list_of_models_hangs_is_probed_all_the_same() {
+    let alpha = Upstream::new("alpha").choose(move |seen| seen.target.contains("/models").then(Reply::silence));
+    let alpha = alpha.always(Reply::status(500)).start().await.unwrap();
+    let proxy = watched([&alpha]).start().await;
+    for _ in 0..2 {
+        assert_eq!(proxy.send(&Request::message()).await.status(), 502);
+    }
+    eventually("a probe", || alpha.requests().iter().any(|seen| seen.method == "POST" && is_probe(seen))).await;
+}
+
 #[tokio::test]
 async fn a_probe_is_judged_like_any_answer() {
     for (reply, back) in [(Reply::html(200), false), (Reply::message("no stream"), false), (Reply::status(404), true)] {

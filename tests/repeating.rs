@@ -60,13 +60,15 @@ async fn an_endpoint_that_was_never_reached_did_nothing() {
 
 #[tokio::test]
 async fn a_body_that_did_not_get_there_did_nothing() {
-    let alpha = answering("alpha", Reply::reset().early()).await;
-    let beta = healthy("beta").await;
-    let proxy = Proxy::over([&alpha, &beta]).await;
-    let long = Request::new("POST", "/v1/files", vec![b'x'; 24 << 20]);
-    let answer = proxy.send(&long).await;
-    assert_eq!((answer.status(), answer.upstream()), (200, "beta"));
-    assert_eq!(beta.requests()[0].body.len(), 24 << 20);
+    for fault in [Reply::reset(), Reply::status(500), Reply::status(502), Reply::status(302)] {
+        let alpha = answering("alpha", fault.early()).await;
+        let beta = healthy("beta").await;
+        let proxy = Proxy::over([&alpha, &beta]).await;
+        let long = Request::new("POST", "/v1/files", vec![b'x'; 24 << 20]);
+        let answer = proxy.send(&long).await;
+        assert_eq!((answer.status(), answer.upstream()), (200, "beta"));
+        assert_eq!(beta.requests()[0].body.len(), 24 << 20);
+    }
 }
 
 #[tokio::test]

@@ -125,3 +125,20 @@ async fn a_client_that_stops_sending_is_told_within_the_time_for_the_whole_reque
     assert!(answer.took < Duration::from_secs(5), "{:?}", answer.took);
     assert_eq!(alpha.hits(), 0);
 }
+
+/// The status says all that the next endpoint, and a client that is told to wait, need.
+#[tokio::test]
+async fn a_refusal_whose_words_drip_holds_up_nobody() {
+    let dripping = |status: u16| Reply::status(status).retry_after(9).cut_after(0, Part::Forever("x".into(), ms(50)));
+    let config = |upstreams: &[&crate::support::Upstream]| {
+        Config::in_order(upstreams.iter().copied()).set("timeouts.commit", "3s")
+    };
+    for status in [500, 401, 429] {
+        let (alpha, beta) = (answering("alpha", dripping(status)).await, healthy("beta").await);
+        let answer = config(&[&alpha, &beta]).start().await.send(&Request::message()).await;
+        assert_right(&answer, false, "beta");
+    }
+    let alpha = answering("alpha", dripping(429)).await;
+    let answer = config(&[&alpha]).start().await.send(&Request::message()).await;
+    assert_eq!((answer.status(), answer.header("retry-after")), (429, Some("9")));
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use http::{Method, Response, header};
 use tokio::time::timeout_at;
 
-use super::exchange::{BoxSource, ConnectError, Exchange, Link, RequestHead, SendError, Upload};
+use super::exchange::{BoxSource, ConnectError, Exchange, Link, RequestHead, SendError, Upload, UploadWatch};
 use super::intake::Inbound;
 use super::opening::{self, Opened};
 use crate::clock;
@@ -60,13 +60,17 @@ impl Call<'_> {
 /// # Errors
 /// The fault, with whose blame it is and what to relay if nobody has a better answer.
 pub async fn open(call: &Call<'_>) -> Result<Opened, Fault> {
-    let (response, deadline) = send(call).await?;
+    let (response, deadline, upload) = send(call).await?;
     call.reach(Phase::Held);
-    opening::open(call, response, deadline).await
+    opening::open(call, response, deadline).await.map_err(|fault| match fault.progress {
+        // Who answers without having read the request has not acted on it.
+        Progress::Delivered if !upload.is_taken() => Fault { progress: Progress::NotDelivered, ..fault },
+        _ => fault,
+    })
 }
 
 /// Sends it and waits for the head. A pooled connection that turns out dead is replaced by a fresh one, once.
-async fn send(call: &Call<'_>) -> Result<(Response<BoxSource>, Instant), Fault> {
+async fn send(call: &Call<'_>) -> Result<Sending, Fault> {
     let inbound = call.inbound;
     let target = call.spec.target(inbound.rest(), inbound.target.query());
     let target =
@@ -113,7 +117,9 @@ async fn connect(call: &Call<'_>, fresh: bool) -> Result<Box<dyn Link>, Fault> {
     }
 }
 
-type Exchanged = Result<(Response<BoxSource>, Instant), (Fault, Option<SendError>)>;
+/// A head, when the first byte is too late, and how far the request's body has gone.
+type Sending = (Response<BoxSource>, Instant, UploadWatch);
+type Exchanged = Result<Sending, (Fault, Option<SendError>)>;
 
 /// The first-byte clock starts anew with every piece of the request that moves: a slow uplink is no slow endpoint.
 async fn exchange(call: &Call<'_>, link: Box<dyn Link>, head: &RequestHead<'_>) -> Exchanged {
@@ -128,7 +134,7 @@ async fn exchange(call: &Call<'_>, link: Box<dyn Link>, head: &RequestHead<'_>) 
         match timeout_at(deadline.into(), &mut answer).await {
             Ok(Ok(response)) => {
                 let moved = watch.moved_at().map(|at| at + limit);
-                return Ok((response, moved.map_or(deadline, |moved| deadline.max(moved))));
+                return Ok((response, moved.map_or(deadline, |moved| deadline.max(moved)), watch));
             }
             Ok(Err(error)) => {
                 let progress =

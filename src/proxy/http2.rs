@@ -2,9 +2,10 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Version;
@@ -18,7 +19,10 @@ use super::exchange::{
 };
 use super::http1::MAX_HEAD;
 use super::joining::{Joining, poll_data, send_error};
+use crate::clock;
 
+/// Who leaves before it says nothing of the server.
+const HASTE: Duration = Duration::from_millis(500);
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
@@ -31,7 +35,14 @@ pub struct Multiplexed {
     /// Driven by its task, asked here.
     connection: Weak<Mutex<Connection>>,
     /// Each request under way has a clone of it.
-    turn: Arc<()>,
+    turn: Arc<Turn>,
+}
+
+#[derive(Default)]
+struct Turn {
+    /// A request on it was given up without a word of an answer, and none has been answered since. Its keep-alive tells
+    /// no more than that somebody is there: a balancer, say, in front of a server that is gone.
+    is_mute: AtomicBool,
 }
 
 impl Multiplexed {
@@ -49,6 +60,10 @@ impl Multiplexed {
 
     pub fn is_alive(&self) -> bool {
         self.sender.is_ready()
+    }
+
+    pub fn is_mute(&self) -> bool {
+        self.turn.is_mute.load(Ordering::Relaxed)
     }
 
     pub fn is_idle(&self) -> bool {
@@ -93,7 +108,22 @@ async fn handshake(stream: Stream) -> Result<(Sender, Connection), ConnectError>
 struct Link2 {
     sender: Sender,
     reused: bool,
-    turn: Arc<()>,
+    turn: Arc<Turn>,
+}
+
+/// A request that waits for its answer's head. Dropped before that, it was given up.
+struct Waiting {
+    turn: Arc<Turn>,
+    since: Instant,
+    is_answered: bool,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.is_answered || clock::now().saturating_duration_since(self.since) >= HASTE {
+            self.turn.is_mute.store(!self.is_answered, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Link for Link2 {
@@ -106,14 +136,17 @@ impl Link for Link2 {
         Box::pin(async move {
             let mut request = request?;
             *request.version_mut() = Version::HTTP_2;
-            let response = self.sender.try_send_request(request).await.map_err(|error| {
+            let mut waiting = Waiting { turn: self.turn, since: clock::now(), is_answered: false };
+            let answered = self.sender.try_send_request(request).await;
+            waiting.is_answered = true;
+            let response = answered.map_err(|error| {
                 let unsent = error.message().is_some() || is_unprocessed(error.error());
                 // A shared connection that slept too long is found dead by its keep-alive.
                 let slept = self.reused && error.error().is_timeout();
                 let error = send_error(error.error(), unsent);
                 SendError { died_silent: error.died_silent || slept, ..error }
             })?;
-            let turn = self.turn;
+            let turn = Arc::clone(&waiting.turn);
             Ok(response.map(|body| Box::new(Body2 { body, joining: Joining::default(), _turn: turn }) as BoxSource))
         })
     }
@@ -123,7 +156,7 @@ impl Link for Link2 {
 struct Body2 {
     body: Incoming,
     joining: Joining,
-    _turn: Arc<()>,
+    _turn: Arc<Turn>,
 }
 
 impl ByteSource for Body2 {

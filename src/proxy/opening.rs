@@ -27,8 +27,9 @@ const MAX_ANSWER: usize = 32 * 1024 * 1024;
 /// Pings and comments before the first content are held; beyond this they are an attack.
 const MAX_HELD: usize = 32 * 1024 * 1024;
 
-/// How long the body of an answer is waited for whose status says it all.
+/// How long the body of an answer is waited for whose status says it all: so long, or this part of the request's time.
 const REFUSAL_WITHIN: Duration = Duration::from_secs(5);
+const REFUSAL_PART: u32 = 4;
 
 /// An answer that may go down.
 pub struct Opened {
@@ -144,7 +145,8 @@ impl Opening<'_> {
     /// A status that is no success: read whole, then classed.
     async fn refused(mut self) -> Result<Opened, Fault> {
         let body = if is_decided(self.status, self.call.inbound.path) {
-            let read = tokio::time::timeout(REFUSAL_WITHIN, self.read_whole(false)).await;
+            let patience = REFUSAL_WITHIN.min(self.call.timeouts.commit / REFUSAL_PART);
+            let read = tokio::time::timeout(patience, self.read_whole(false)).await;
             if let Ok(Ok(Held::Whole(body))) = read { body } else { Bytes::new() }
         } else {
             match self.read_whole(false).await? {

@@ -170,8 +170,9 @@ impl Probe<'_> {
     }
 
     async fn newest_haiku(&self, exchange: &dyn Exchange) -> Option<String> {
-        let opened =
-            self.send(exchange, Method::GET, "/v1/models?limit=1000", Bytes::new(), Peek::default()).await.ok()?;
+        let asking = self.send(exchange, Method::GET, "/v1/models?limit=1000", Bytes::new(), Peek::default());
+        // Time must be left for the probe itself.
+        let opened = tokio::time::timeout(self.rules.check_timeout / 3, asking).await.ok()?.ok()?;
         let Flow::Whole { body, .. } = opened.flow else { return None };
         newest_haiku(&body)
     }

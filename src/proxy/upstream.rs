@@ -110,9 +110,11 @@ impl Shared {
         let mut newest = true;
         connections.retain(|(connection, taken)| {
             let is_wanted = || !connection.is_idle() || now.saturating_duration_since(*taken) < IDLE_FOR;
-            connection.is_alive() && (std::mem::take(&mut newest) || is_wanted())
+            let is_done = connection.is_mute() && connection.is_idle();
+            connection.is_alive() && !is_done && (std::mem::take(&mut newest) || is_wanted())
         });
-        let (connection, taken) = connections.iter_mut().find(|(connection, _)| connection.has_room())?;
+        let free = |(connection, _): &&mut (Multiplexed, Instant)| !connection.is_mute() && connection.has_room();
+        let (connection, taken) = connections.iter_mut().find(free)?;
         *taken = now;
         Some(connection.link(true))
     }

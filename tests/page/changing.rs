@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Visit;
 use crate::support::browser::Page;
 use crate::support::client::Request;
-use crate::support::proxy::{Config, Proxy};
+use crate::support::proxy::{Config, Endpoint, Proxy};
 use crate::support::upstream::Reply;
 use crate::support::{answering, eventually, healthy};
 
@@ -270,4 +270,94 @@ async fn settings_without_secrets(page: &Page) {
     assert!(shown.contains("…2222"), "{shown}");
     assert!(!shown.contains("sk-ant-second-key-2222") && !shown.contains("sk-ant-first-key-1111"), "{shown}");
     assert_ne!(json!(shown), json!(""));
+}
+
+/// Each endpoint's priority, in the order in which they are tried.
+async fn priorities(visit: &Visit) -> Vec<(String, i64)> {
+    let list = visit.admin.json("/api/endpoints").await;
+    let all = list["endpoints"].as_array().unwrap();
+    all.iter().map(|one| (one["name"].as_str().unwrap().to_owned(), one["priority"].as_i64().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn who_shared_the_load_shares_it_again_after_a_move_is_undone() {
+    let upstream = healthy("any").await;
+    let endpoints = [("a", 1), ("b", 2), ("c", 2), ("d", 4)];
+    let endpoints = endpoints.map(|(name, priority)| Endpoint::at(name, &upstream.url()).priority(priority));
+    let Some(visit) = Visit::to(Config::of(endpoints)).await else { return };
+    let page = &visit.page;
+    visit.go("endpoints").await;
+    page.shows(".card", "shares the load").await;
+    let before = priorities(&visit).await;
+    page.click("#endpoint-c button", "Move c down").await;
+    page.until("it is moved", "T.order().join() === 'a,b,d,c'").await;
+    page.click(".toast button", "Undo").await;
+    page.until("it is back", "T.order().join() === 'a,b,c,d'").await;
+    page.shows("#endpoint-b .chip", "priority 2 · shares the load").await;
+    page.shows("#endpoint-c .chip", "priority 2 · shares the load").await;
+    assert_eq!(priorities(&visit).await, before);
+    page.until("the focus is at it", "document.activeElement.id === 'endpoint-c'").await;
+    visit.assert_clean();
+}
+
+/// A click where the dialog is not.
+async fn click_beside(page: &Page) {
+    for kind in ["mousePressed", "mouseReleased"] {
+        let event = json!({"type": kind, "x": 4, "y": 4, "button": "left", "clickCount": 1});
+        page.call("Input.dispatchMouseEvent", event).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_typed_into_a_form_is_not_lost_to_a_slip() {
+    let upstream = healthy("only").await;
+    let Some(visit) = Visit::to(Config::in_order([&upstream])).await else { return };
+    let page = &visit.page;
+    visit.go("endpoints").await;
+    page.shows(".card", "only").await;
+    let closed = "!document.querySelector('dialog')";
+    page.key("a").await;
+    page.shows("dialog", "Add endpoint").await;
+    page.key("Escape").await;
+    page.until("who typed nothing is not asked", closed).await;
+
+    page.key("a").await;
+    page.fill("#field-name", "half typed").await;
+    // The browser by itself would close it at the second.
+    for _ in 0..3 {
+        page.key("Escape").await;
+    }
+    page.shows("dialog [role=alert]", "Discard what you have entered?").await;
+    page.picture("form-discard").await;
+    page.click("dialog button", "Keep editing").await;
+    page.hides("dialog [role=alert]", "").await;
+    page.until("the field has the focus", "document.activeElement.id === 'field-name'").await;
+    click_beside(page).await;
+    page.shows("dialog [role=alert]", "Discard what you have entered?").await;
+    assert_eq!(page.eval("document.querySelector('#field-name').value").await, "half typed");
+    page.click("dialog button", "Discard").await;
+    page.until("it is closed", closed).await;
+    visit.assert_clean();
+}
+
+#[tokio::test]
+async fn who_changes_a_broken_file_is_told_that_it_is_broken() {
+    let upstream = healthy("only").await;
+    let Some(visit) = Visit::commented(&upstream.url(), &upstream.url()).await else { return };
+    let page = &visit.page;
+    visit.go("endpoints").await;
+    page.shows(".card", "second").await;
+    let good = visit.yaml();
+    let broken = good.replace("endpoints:", "endpoints: ][");
+    visit.proxy.write_config(&broken);
+    page.shows(".toast", "The config file was refused").await;
+    page.click("#endpoint-second button", "Move second up").await;
+    page.shows(".toast", "the config file is broken as it is").await;
+    page.click("#endpoint-second button", "Edit").await;
+    page.fill("#field-priority", "7").await;
+    page.click("dialog button", "Review the change").await;
+    page.shows("dialog .notice", "the config file is broken as it is").await;
+    page.hides(".notice, .toast", "changed meanwhile").await;
+    assert_eq!(visit.yaml(), broken);
+    visit.assert_clean();
 }

@@ -56,3 +56,25 @@ async fn a_proxy_that_is_gone_is_told_and_taken_up_again_when_it_is_back() {
     visit.page.shows("tr.row", "only").await;
     visit.assert_clean();
 }
+
+#[tokio::test]
+async fn a_request_opened_while_the_proxy_is_away_is_shown_when_it_is_back() {
+    let upstream = healthy("only").await;
+    let config = Config::in_order([&upstream]);
+    let Some(mut visit) = Visit::to(config.clone()).await else { return };
+    let answer = visit.proxy.send(&Request::message()).await;
+    let id = visit.proxy.record(&answer).await["id"].as_str().unwrap().to_owned();
+    let ports = [("server.port", visit.proxy.address()), ("web_admin.port", visit.admin.address)];
+    let same = ports.iter().fold(config.admin(), |config, (key, address)| config.set(key, &address.port().to_string()));
+
+    let folder = visit.proxy.kill().await;
+    visit.page.shows(".gone", "The proxy does not answer.").await;
+    visit.page.eval(&format!("void (location.hash = '#/requests/{id}')")).await;
+    visit.page.shows(".detail .notice", "The proxy does not answer.").await;
+
+    same.write_to(&folder);
+    visit.proxy = Proxy::start(folder, &[]).await;
+    visit.page.shows("[role=tab]", "Conversation").await;
+    visit.page.hides(".detail .notice", "").await;
+    visit.assert_clean();
+}

@@ -218,3 +218,68 @@ async fn the_list_is_filtered_paused_and_walked_by_keyboard() {
     page.until("the help is gone", "!document.querySelector('dialog')").await;
     visit.assert_clean();
 }
+
+#[tokio::test]
+async fn no_request_of_a_burst_is_missing_from_a_filtered_list() {
+    let upstream = healthy("only").await;
+    let Some(visit) = Visit::to(Config::in_order([&upstream])).await else { return };
+    let page = &visit.page;
+    send_models(&visit, ["claude-before".to_owned()]).await;
+    visit.go("requests?q=model~claude").await;
+    listed(page, 1).await;
+    // However long they take here, to the page they end at once.
+    page.eval(
+        "globalThis.held = new Promise((go) => (globalThis.release = go));
+         globalThis.fetch = ((real) => (...asked) => held.then(() => real(...asked)))(fetch); 0",
+    )
+    .await;
+    send_models(&visit, (0..450).map(|n| format!("claude-nr-{n}-end"))).await;
+    page.eval("release(); 0").await;
+    listed(page, 451).await;
+    visit.assert_clean();
+}
+
+#[tokio::test]
+async fn the_keys_of_tabs_go_to_each_that_is_shown_and_back() {
+    let upstream = healthy("only").await;
+    let Some(visit) = Visit::to(Config::in_order([&upstream])).await else { return };
+    let page = &visit.page;
+    let id = visit.proxy.send(&Request::message()).await.request_id().to_owned();
+    // It was no stream, so it has no events.
+    visit.go(&format!("requests/{id}?tab=events")).await;
+    for (key, tab) in [
+        ("", "Conversation"),
+        ("]", "Request"),
+        ("]", "Answer"),
+        ("]", "Headers"),
+        ("]", "Conversation"),
+        ("[", "Headers"),
+        ("[", "Answer"),
+    ] {
+        if !key.is_empty() {
+            page.key(key).await;
+        }
+        page.shows("[role=tab][aria-selected=true]", tab).await;
+        page.until("its panel is not empty", "document.querySelector('#tab-panel').innerText").await;
+    }
+    visit.assert_clean();
+}
+
+#[tokio::test]
+async fn a_chip_shows_the_requests_that_a_limited_endpoint_did_not_answer() {
+    let tired = answering("tired relay", Reply::status(429)).await;
+    let fresh = healthy("fresh").await;
+    let Some(visit) = Visit::to(Config::in_order([&tired, &fresh])).await else { return };
+    let page = &visit.page;
+    // It is down after the second.
+    send_models(&visit, ["claude-moved-on", "claude-moved-too", "claude-at-once"].map(str::to_owned)).await;
+    visit.go("requests").await;
+    listed(page, 3).await;
+    page.click(".chip", "tired relay").await;
+    listed(page, 2).await;
+    page.hides("tr.row", "at-once").await;
+    page.shows(".chip[aria-pressed=true]", "tired relay").await;
+    page.click(".chip", "tired relay").await;
+    listed(page, 3).await;
+    visit.assert_clean();
+}

@@ -141,3 +141,39 @@ async fn a_reset_that_names_no_error_is_no_end() {
         assert_eq!(poll_fn(|cx| body.poll_bytes(cx)).await.is_none(), ends);
     }
 }
+
+/// A balancer keeps a connection alive whose server is gone: each request, and each probe, would time out on it.
+#[tokio::test]
+async fn a_shared_connection_that_answers_nothing_is_left_alone() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let upstream =
+        Upstream::new(&EndpointSpec { http: HttpVersion::Http2, ..spec(&format!("http://{address}")) }).unwrap();
+    let (asked, mut unanswered) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((peer, _)) = listener.accept().await {
+            let asked = asked.clone();
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(peer).await.unwrap();
+                while let Some(Ok(request)) = connection.accept().await {
+                    asked.send(request).unwrap();
+                }
+            });
+        }
+    });
+    let mut give_up = async |reused: bool, waits: Duration| {
+        let link = upstream.connect(false).await.unwrap();
+        assert_eq!(link.is_reused(), reused);
+        let asking = tokio::spawn(post(link, b"hi".to_vec()));
+        let request = unanswered.recv().await.unwrap();
+        tokio::time::pause();
+        tokio::time::advance(waits).await;
+        tokio::time::resume();
+        asking.abort();
+        assert!(asking.await.is_err());
+        request
+    };
+    let _hasty = give_up(false, Duration::from_millis(1)).await;
+    let _patient = give_up(true, Duration::from_secs(1)).await;
+    let _next = give_up(false, Duration::from_millis(1)).await;
+}
