@@ -3,11 +3,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use http_body_util::BodyExt;
+use hyper::body::Body;
 
 use super::super::exchange::Exchange;
 use super::super::intake::{Inbound, api_path};
@@ -572,6 +574,23 @@ async fn a_body_coded_twice_over_is_not_worth_the_danger() {
     let bench = Bench::new([twice], [good()]);
     assert_eq!(bench.stream().await.status, 200);
     assert_eq!(bench.record().await.attempts[0].fault.as_deref(), Some("decode"));
+}
+
+/// The client would lose even the head: the server drops what it has not written, and the runtime may keep it from
+/// writing in the turn in which the stream broke.
+#[tokio::test(start_paused = true)]
+async fn what_was_good_is_written_before_the_client_is_cut() {
+    let bench = Bench::new([stream(vec![bytes([START, BLOCK, "nonsense\n"].concat())])], []);
+    let body = r#"{"model":"x","stream":true,"messages":[]}"#;
+    let request = inbound(Method::POST, "/v1/messages", &[], body);
+    let mut body = std::pin::pin!(bench.proxy.serve_whole(request).await.into_body());
+    let mut poll = || {
+        let mut cx = Context::from_waker(Waker::noop());
+        body.as_mut().poll_frame(&mut cx)
+    };
+    assert!(matches!(poll(), Poll::Ready(Some(Ok(_)))));
+    assert!(poll().is_pending() && poll().is_pending());
+    assert!(matches!(poll(), Poll::Ready(Some(Err(_)))));
 }
 
 #[tokio::test(start_paused = true)]

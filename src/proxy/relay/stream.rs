@@ -30,8 +30,6 @@ pub struct Relay {
     fate: Option<Fate>,
     /// It broke, and goes on all the same.
     is_broken: bool,
-    /// The head or bytes went into the server's buffer since it was last free to write them out.
-    unflushed: bool,
     idle: Pin<Box<Sleep>>,
     stream_idle: Duration,
     /// When the silence is too long; set only while we wait for the upstream, never while the client makes us wait.
@@ -47,9 +45,13 @@ pub struct Relay {
 enum Fate {
     /// Cleanly.
     Close { ending: Ending, outcome: Outcome },
-    /// Without a clean end.
-    Abort,
+    /// Without a clean end, after so many turns.
+    Abort { turns: u8 },
 }
+
+/// The server drops what it has not written yet when a body fails, so it gets a turn to write first, and another one
+/// for when the runtime let it write nothing in that.
+const TURNS: u8 = 2;
 
 impl Relay {
     pub(super) fn new(streaming: Streaming, lease: Lease, trip: Box<Trip>, ground: Ground<'_>) -> Self {
@@ -62,7 +64,6 @@ impl Relay {
             ready: held,
             fate: None,
             is_broken: false,
-            unflushed: true,
             idle: Box::pin(tokio::time::sleep(ground.stream_idle)),
             stream_idle: ground.stream_idle,
             deadline: None,
@@ -84,7 +85,6 @@ impl Relay {
                 if let Some(trip) = &mut self.trip {
                     trip.pass_piece(&bytes);
                 }
-                self.unflushed = true;
                 return Poll::Ready(Some(Ok(bytes)));
             }
             if let Some(fate) = self.fate.take() {
@@ -102,10 +102,7 @@ impl Relay {
                     let detail = format!("its stream stood still for {}", shown(self.stream_idle));
                     self.finish(Some((FaultKind::IdleTimeout, detail)));
                 }
-                Poll::Pending => {
-                    self.unflushed = false;
-                    return Poll::Pending;
-                }
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
@@ -227,7 +224,7 @@ impl Relay {
         if let Some(lease) = self.lease.take() {
             lease.report(&outcome);
         }
-        self.fate = Some(Fate::Abort);
+        self.fate = Some(Fate::Abort { turns: TURNS });
     }
 
     fn failure(&mut self, kind: FaultKind, detail: &str) -> Outcome {
@@ -246,13 +243,12 @@ impl Relay {
 
     fn meet(&mut self, fate: Fate, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
         match fate {
-            // The server drops what it has not written yet when a body fails, so it gets a turn to write first.
-            Fate::Abort if std::mem::take(&mut self.unflushed) => {
-                self.fate = Some(Fate::Abort);
+            Fate::Abort { turns: turns @ 1.. } => {
+                self.fate = Some(Fate::Abort { turns: turns - 1 });
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            Fate::Abort => {
+            Fate::Abort { .. } => {
                 if let Some(trip) = self.trip.take() {
                     trip.end(Ending::Cut);
                 }
