@@ -153,3 +153,24 @@ async fn a_program_without_a_file_makes_a_first_one_when_an_endpoint_is_added() 
     std::fs::write(bare.file(), text).unwrap();
     admin.until("/api/endpoints", |list| list["endpoints"][0]["priority"] == 5).await;
 }
+
+/// As after `claude-proxy init` beside it.
+#[tokio::test]
+async fn a_program_without_a_file_takes_one_that_came_later_when_it_is_told_to() {
+    let Some(bare) = Bare::start().await else {
+        eprintln!("not tested: another program has port 8080 or 8081");
+        return;
+    };
+    assert_eq!(bare.admin.send("POST", "/api/config/reload", None).await.status(), 422, "there is none");
+    let alpha = healthy("alpha").await;
+    std::fs::write(bare.file(), "endpoints: [\n").unwrap();
+    assert_eq!(bare.admin.send("POST", "/api/config/reload", None).await.status(), 422);
+    let text =
+        format!("endpoints:\n  - {{ name: a, url: '{}', auth_type: api_key, auth_value: {KEY} }}\n", alpha.url());
+    std::fs::write(bare.file(), text).unwrap();
+    // From the first time on it is watched.
+    bare.admin.until("/api/endpoints", |list| list["endpoints"][0]["name"] == "a").await;
+    assert_right(&bare.client.send(&Request::message()).await, false, "alpha");
+    let status = bare.admin.json("/api/status").await;
+    assert_eq!(status["config"]["file"], bare.file().display().to_string());
+}

@@ -3,7 +3,7 @@
 
 pub mod clash;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
@@ -122,12 +122,20 @@ fn variables_in(server: &Server, env: &dyn Fn(&str) -> Option<String>) -> Variab
 
 /// Where a client on this machine finds a listener on `host`.
 pub fn reachable(host: &str) -> String {
+    let host = if host.eq_ignore_ascii_case("localhost") { &of_localhost() } else { host };
     match host.parse() {
         Ok(IpAddr::V4(address)) if address.is_unspecified() => "127.0.0.1".to_owned(),
         Ok(IpAddr::V6(address)) if address.is_unspecified() => "[::1]".to_owned(),
         Ok(IpAddr::V6(address)) => format!("[{address}]"),
         _ => host.to_owned(),
     }
+}
+
+/// The address that a listener on `localhost` has. A client may try another one first, and somebody else may listen there.
+fn of_localhost() -> String {
+    let mut all = ("localhost", 0).to_socket_addrs().into_iter().flatten();
+    let has = |address: &SocketAddr| TcpListener::bind(address).is_ok();
+    all.find(has).map_or_else(|| "localhost".to_owned(), |address| address.ip().to_string())
 }
 
 /// The existing list with this machine, and the proxy's own address, added.
@@ -190,11 +198,13 @@ mod tests {
             ("0.0.0.0", "http://127.0.0.1:8080"),
             ("::", "http://[::1]:8080"),
             ("::1", "http://[::1]:8080"),
-            ("localhost", "http://localhost:8080"),
             ("192.168.1.5", "http://192.168.1.5:8080"),
         ] {
             assert_eq!(variables_in(&server(host, None), &|_| None)[0].1, url);
         }
+        // By name a client may find somebody else, at the other address that it has.
+        let local = variables_in(&server("localhost", None), &|_| None).swap_remove(0).1;
+        assert!(["http://127.0.0.1:8080", "http://[::1]:8080"].contains(&&*local), "{local}");
     }
 
     #[test]

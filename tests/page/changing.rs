@@ -227,12 +227,19 @@ async fn without_a_config_file_the_page_offers_to_write_the_first_one() {
     visit.go("endpoints").await;
     page.shows(".notice", "There is no config file.").await;
     page.picture("no-file").await;
+    // What is built in cannot be changed, by no key either.
+    page.eval("document.querySelector('#endpoint-anthropic').focus()").await;
+    page.key("Enter").await;
+    assert_eq!(page.count("dialog").await, 0);
     page.click("button", "Add an endpoint and create it").await;
+    page.shows("dialog .notice", "It takes the place of what is built in (anthropic)").await;
     page.fill("#field-name", "mine").await;
     page.fill("#field-url", &upstream.url()).await;
     page.fill("#field-auth_value", "sk-ant-my-key-4444").await;
     page.click("dialog button", "Review the change").await;
     page.shows("dialog .diff .added", "name: mine").await;
+    page.shows("dialog .notice", "It takes the place of what is built in (anthropic)").await;
+    page.picture("first-file").await;
     page.click("dialog button", "Write it").await;
     page.shows(".card", "mine").await;
     page.hides(".notice", "There is no config file.").await;

@@ -75,9 +75,15 @@ impl Reloader {
         self.reload(proxy, Why::Admin)
     }
 
+    /// Where none is in force, the file that a start would find now.
+    ///
     /// # Errors
     /// Why the file is refused; that is also told on stderr and kept in the standing.
     pub(super) fn reload(&mut self, proxy: &Proxy, why: Why) -> Result<(), Refusal> {
+        if self.config.file.is_none() {
+            self.config.file = config::locate(None, &config::process_environment).ok().and_then(|located| located.file);
+            self.watch = self.config.file.as_deref().and_then(|file| watched(file, &self.config));
+        }
         let Some(file) = self.config.file.clone() else {
             tracing::warn!("there is no config file to reload");
             return Err(refusal("there is no config file to reload", Some("`claude-proxy init` writes one")));
