@@ -54,7 +54,7 @@ pub fn expand(text: &str, env: Environment) -> Result<String, Broken> {
 
 fn resolve(reference: &str, env: Environment) -> Result<String, Broken> {
     let (name, default) = match reference.split_once(":-") {
-        Some((name, default)) => (name, Some(default)),
+        Some((name, default)) => (name, Some(default.replace("$$", "$"))),
         None => (reference, None),
     };
     let word = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -62,9 +62,9 @@ fn resolve(reference: &str, env: Environment) -> Result<String, Broken> {
         return Err(Broken::Form("`${…}` must hold the name of an environment variable"));
     }
     match (env(name), default) {
-        (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
+        (Some(value), Some(default)) if value.is_empty() => Ok(default),
         (Some(value), _) => Ok(value),
-        (None, Some(default)) => Ok(default.to_owned()),
+        (None, Some(default)) => Ok(default),
         // A name that looks like a key is one that was put in braces by mistake: it is not repeated.
         (None, None) if is_variable(name) => Err(Broken::Unset(name.to_owned())),
         (None, None) => Err(Broken::Unset("…".to_owned())),
@@ -130,6 +130,7 @@ mod tests {
             ("${EMPTY:-other}", "other"),
             ("${KEY:-other}", "value"),
             ("${NONE:-}", ""),
+            ("${NONE:-a$$b}", "a$b"),
             ("${EMPTY}", ""),
             ("$$", "$"),
             ("$${KEY}", "${KEY}"),

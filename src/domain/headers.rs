@@ -154,6 +154,9 @@ pub fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(u64::MAX));
+    }
     if let Some(wait) = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
         return Some(rounded_up(wait));
     }
@@ -309,7 +312,7 @@ mod tests {
             ("Sun, 06 Foo 1994 08:50:37 GMT", None),
             ("Sun, 06 Nov 1994 08:50:37 CET", None),
             ("NaN", None),
-            ("99999999999999999999999", None),
+            ("99999999999999999999999", Some(u64::MAX)),
         ] {
             let headers = map(&[("retry-after", text)]);
             assert_eq!(retry_after(&headers, wall).map(|d| d.as_secs()), expected, "{text}");

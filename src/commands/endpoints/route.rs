@@ -87,6 +87,9 @@ fn stranger(client: &AdminClient) -> CommandError {
 /// The proxy's refusal with its own word; what was asked wrongly is a usage error.
 pub(super) fn refused(error: ClientError) -> CommandError {
     let ClientError::Refused { problem, .. } = &error else { return error.into() };
+    if problem.code == "unauthorized" {
+        return error.into();
+    }
     let asked_wrongly = matches!(problem.code.as_str(), "not_found" | "exists" | "invalid" | "bad_json");
     let code = match problem.code.as_str() {
         "invalid" | "exists" | "bad_json" | "not_found" => "usage",
