@@ -1,4 +1,5 @@
 // The admin API. Every failure is a Problem, so that callers have one thing to show.
+import { t } from './i18n.js';
 import { signal } from './ui.js';
 
 // Whether the proxy asked for its token.
@@ -25,8 +26,7 @@ export async function call(method, path, body, options = {}) {
     init.body = JSON.stringify(body);
     init.headers['content-type'] = 'application/json';
   }
-  const answer = await reach(path, init);
-  const text = await answer.text();
+  const { answer, text } = await reach(path, init);
   if (answer.ok) return told(text ? JSON.parse(text) : null);
   throw refusal(answer, text);
 }
@@ -38,10 +38,12 @@ function told(value) {
 
 async function reach(path, init) {
   try {
-    return await fetch(path, init);
+    const answer = await fetch(path, init);
+    return { answer, text: await answer.text() };
   } catch (error) {
     if (error.name === 'AbortError') throw error;
-    throw new Problem(0, { code: 'unreachable', message: String(error.message ?? error) });
+    // What the browser says of it is in the browser's words, and in its language.
+    throw new Problem(0, { code: 'unreachable', message: t('feed.gone') });
   }
 }
 
@@ -54,6 +56,18 @@ export function refusal(answer, text) {
     // Somebody else's answer, or none: the status has to do.
   }
   return new Problem(answer.status, detail);
+}
+
+// A change of the file that counts on `body.revision`. A file that was broken since has another revision too: then the
+// true reason is what a rehearsal without it is refused for.
+export async function changeFile(method, path, body) {
+  try {
+    return await call(method, path, body);
+  } catch (problem) {
+    if (problem.code !== 'conflict' || !body.revision) throw problem;
+    await call(method, `${path.split('?')[0]}?dry_run=true`, { ...body, revision: undefined });
+    throw problem;
+  }
 }
 
 export const endpointPath = (name, act = '') => `/api/endpoints/${encodeURIComponent(name)}${act && `/${act}`}`;

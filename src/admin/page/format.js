@@ -48,6 +48,24 @@ export function duration(value) {
   return span(value / 1000);
 }
 
+// How many digits tell marks apart that lie so far from each other.
+function digitsOf(increment) {
+  let digits = 0;
+  while (digits < 6 && Math.abs(increment * 10 ** digits - Math.round(increment * 10 ** digits)) > 1e-6) digits += 1;
+  return digits;
+}
+
+// For the axis of a plot: all of its marks in one unit, none like another.
+export function durationMarks(marks, increment) {
+  const top = Math.max(...marks);
+  if (top >= 60000) return marks.map((mark) => span(mark / 1000));
+  const [size, unit] = top < 1000 ? [1, 'ms'] : [1000, 's'];
+  const digits = digitsOf(increment / size);
+  return marks.map((mark) => `${number(mark / size, digits, digits)} ${unit}`);
+}
+
+export const countMarks = (marks) => marks.map((mark) => (mark < 1000 ? number(mark) : formatter(Intl.NumberFormat, { notation: 'compact', maximumSignificantDigits: 3 }).format(mark)));
+
 // Seconds of a long stretch, the two largest units.
 export function span(seconds) {
   const s = Math.max(0, Math.round(seconds));

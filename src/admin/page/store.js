@@ -2,7 +2,7 @@
 import { get, locked, revision } from './api.js';
 import { connection, follow } from './events.js';
 import { t, word } from './i18n.js';
-import { batch, computed, signal } from './ui.js';
+import { batch, computed, signal, useEffect, useState } from './ui.js';
 import { announce, toast } from './parts/notes.js';
 
 // Beyond this the oldest are let go; the log has them.
@@ -17,6 +17,8 @@ export const ended = signal([]);
 // Grows with whatever makes what was loaded before stale: a gap in the feed, another proxy.
 export const epoch = signal(0);
 export const now = signal(Date.now());
+// How often the proxy was there again after it had been away.
+const returns = signal(0);
 
 export const stale = computed(() => connection.value.state === 'lost');
 
@@ -28,7 +30,10 @@ export const proxyNow = () => now.value + ahead;
 
 export function start() {
   setInterval(() => (now.value = Date.now()), 1000);
-  follow(take, () => loadEndpoints());
+  follow(take, (again) => {
+    if (again) returns.value += 1;
+    loadEndpoints();
+  });
 }
 
 const HANDLERS = {
@@ -125,6 +130,15 @@ function soon() {
     timer = undefined;
     if (document.visibilityState === 'visible') loadEndpoints();
   }, ENDPOINTS_EVERY_MS);
+}
+
+// Grows when what could not be had because the proxy was away can be asked for again.
+export function useReturns(problem) {
+  const [times, setTimes] = useState(0);
+  useEffect(() => {
+    if (problem?.code === 'unreachable') setTimes((old) => old + 1);
+  }, [returns.value]);
+  return times;
 }
 
 export async function loadEndpoints() {

@@ -6,6 +6,9 @@ import { icon } from './icons.js';
 
 const PAUSE_MS = 250;
 
+// The terms as they were written; what stands in quotes is not split.
+const terms = (text) => text.match(/(?:"(?:\\.|[^"\\])*"?|[^\s"])+/g) ?? [];
+
 // `chips`: [text of a filter, label]; `problem`: what the proxy said of `value`.
 export function FilterBox({ value, onChange, problem, chips, focus }) {
   const [text, setText] = useState(value);
@@ -27,8 +30,8 @@ export function FilterBox({ value, onChange, problem, chips, focus }) {
     if (text) change('', 0);
     else input.current.blur();
   };
-  const parts = text.trim().split(/\s+/);
-  const toggled = (chip) => (parts.includes(chip) ? parts.filter((part) => part !== chip) : [...parts, chip]).filter(Boolean).join(' ');
+  const parts = terms(text);
+  const toggled = (chip) => (parts.includes(chip) ? parts.filter((part) => part !== chip) : [...parts, chip]).join(' ');
   const use = (example) => {
     setHelp(false);
     change(`${text} ${example}`.trim(), 0);

@@ -1,6 +1,7 @@
 // Short messages: on screen for a while (toasts), and to screen readers.
-import { html, signal, useEffect } from '../ui.js';
+import { html, signal, useEffect, useRef } from '../ui.js';
 import { t } from '../i18n.js';
+import { focusIfLost } from './dialog.js';
 import { icon } from './icons.js';
 
 const SHOWN_MS = 6000;
@@ -30,24 +31,29 @@ const dismiss = (id) => {
 };
 
 function Toast({ one }) {
+  const element = useRef(null);
+  const close = () => {
+    if (element.current.contains(document.activeElement)) focusIfLost('content');
+    dismiss(one.id);
+  };
   useEffect(() => {
-    const timer = setTimeout(() => dismiss(one.id), one.kind === 'bad' ? 2 * SHOWN_MS : SHOWN_MS);
+    const timer = setTimeout(close, one.kind === 'bad' ? 2 * SHOWN_MS : SHOWN_MS);
     return () => clearTimeout(timer);
   }, []);
   const act = () => {
-    dismiss(one.id);
     one.act.run();
+    close();
   };
-  return html`<li class="toast ${one.kind}">
+  return html`<li ref=${element} class="toast ${one.kind}">
     ${icon(one.kind === 'bad' ? 'alert' : 'check')}
     <div class="toast-text"><span>${one.text}</span>${one.detail && html`<small>${one.detail}</small>`}</div>
     ${one.act && html`<button class="small" onClick=${act}>${one.act.label}</button>`}
-    <button class="icon-only small ghost" aria-label=${t('act.dismiss')} onClick=${() => dismiss(one.id)}>${icon('close')}</button>
+    <button class="icon-only small ghost" aria-label=${t('act.dismiss')} onClick=${close}>${icon('close')}</button>
   </li>`;
 }
 
 export function Notes() {
   return html`
-    <ul class="toasts" role="status" aria-live="polite">${toasts.value.map((one) => html`<${Toast} key=${one.id} one=${one} />`)}</ul>
+    <div class="toasts" role="status" aria-live="polite"><ul>${toasts.value.map((one) => html`<${Toast} key=${one.id} one=${one} />`)}</ul></div>
     <div class="sr-only" aria-live="polite">${spoken.value}</div>`;
 }

@@ -2,14 +2,16 @@
 import uPlot from '../vendor/uplot.js';
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from '../ui.js';
 import { t } from '../i18n.js';
-import { brief, tick } from '../format.js';
+import { brief, countMarks, durationMarks, tick } from '../format.js';
 import { language, theme } from '../prefs.js';
 
 const HEIGHT = 172;
 const FONT = '11px system-ui, sans-serif';
+// Marks of what is counted.
+const WHOLE = Array.from({ length: 12 }, (_, at) => [1, 2, 5].map((one) => one * 10 ** at)).flat();
 
-// `series`: [{ key, label, tone, values }], `tone` a custom property of the style sheet; `kind`: bars (stacked) or
-// lines; `zoomed(from, to)` in seconds.
+// `series`: [{ key, label, tone, values }], `tone` a custom property of the style sheet; `kind`: bars (stacked counts) or
+// lines (durations); `zoomed(from, to)` in seconds.
 export function Plot({ title, note, times, step, series, kind, format, zoomed, total }) {
   const [alone, setAlone] = useState(null);
   const [read, setRead] = useState(null);
@@ -19,7 +21,7 @@ export function Plot({ title, note, times, step, series, kind, format, zoomed, t
   return html`<section class="panel plot" aria-label=${title}>
     <header><h2>${title}</h2><span class="plot-note num">${at === null ? note : brief(times[at] * 1000)}</span></header>
     <${Legend} series=${series} alone=${alone} choose=${choose} at=${at} format=${format} total=${total} />
-    <${Canvas} times=${times} step=${step} series=${shown} kind=${kind} format=${format} zoomed=${zoomed} setRead=${setRead} />
+    <${Canvas} times=${times} step=${step} series=${shown} kind=${kind} zoomed=${zoomed} setRead=${setRead} />
     <${Table} title=${title} times=${times} series=${series} format=${format} />
   </section>`;
 }
@@ -28,7 +30,7 @@ function Legend({ series, alone, choose, at, format, total }) {
   return html`<div class="legend">${series.map((one) => {
     const value = at === null ? total?.(one) : one.values[at];
     return html`<button key=${one.key} class="legend-item" aria-pressed=${alone === one.key} title=${t('plot.isolate')} onClick=${() => choose(one.key)}>
-      <i class="swatch ${one.dashed ? 'dashed' : ''} ${alone && alone !== one.key ? 'off' : ''}" style=${{ '--tone': `var(--${one.tone})` }}></i>${one.label}
+      <i class="swatch ${one.dashed ? 'dashed' : ''} ${alone && alone !== one.key ? 'off' : ''}" style=${{ '--tone': `var(--${one.tone})` }}></i><span class="legend-label">${one.label}</span>
       ${value !== undefined && html`<b class="num">${format(value)}</b>`}</button>`;
   })}</div>`;
 }
@@ -38,12 +40,12 @@ function Table({ title, times, series, format }) {
   const rows = open ? times.map((time, at) => ({ time, at })).reverse() : [];
   return html`<details class="plot-table" open=${open} onToggle=${(event) => setOpen(event.target.open)}>
     <summary>${t('plot.table')}</summary>
-    <div class="table-box" tabindex="0" role="region" aria-label=${title}><table><thead><tr><th scope="col">${t('col.time')}</th>${series.map((one) => html`<th scope="col" class="num">${one.label}</th>`)}</tr></thead>
+    <div class="table-box" tabindex="0" role="region" aria-label=${`${title}: ${t('plot.table')}`}><table><thead><tr><th scope="col">${t('col.time')}</th>${series.map((one) => html`<th scope="col" class="num">${one.label}</th>`)}</tr></thead>
       <tbody>${rows.map(({ time, at }) => html`<tr key=${time}><th scope="row">${brief(time * 1000)}</th>${series.map((one) => html`<td class="num">${format(one.values[at])}</td>`)}</tr>`)}</tbody></table></div>
   </details>`;
 }
 
-function Canvas({ times, step, series, kind, format, zoomed, setRead }) {
+function Canvas({ times, step, series, kind, zoomed, setRead }) {
   const box = useRef(null);
   const plot = useRef(null);
   const latest = useRef({});
@@ -53,7 +55,7 @@ function Canvas({ times, step, series, kind, format, zoomed, setRead }) {
   const data = useMemo(() => (kind === 'bars' ? [times, ...stacked(series)] : [times, ...series.map((one) => one.values)]), [times, look, series]);
 
   useLayoutEffect(() => {
-    const options = { ...frame(box.current, times, step, kind, format, latest), series: [{}, ...(kind === 'bars' ? [...series].reverse().map(bar) : series.map(line))] };
+    const options = { ...frame(box.current, step, kind, latest), series: [{}, ...(kind === 'bars' ? [...series].reverse().map(bar) : series.map(line))] };
     plot.current = new uPlot(options, data, box.current);
     const watch = new ResizeObserver(() => plot.current.setSize({ width: box.current.clientWidth, height: HEIGHT }));
     watch.observe(box.current);
@@ -114,7 +116,10 @@ function lonely(plot, index) {
   return values.map((_, at) => at).filter((at) => has(at) && !has(at - 1) && !has(at + 1));
 }
 
-function frame(box, times, step, kind, format, latest) {
+const COUNTS = { incrs: WHOLE, values: (_, marks) => countMarks(marks) };
+const DURATIONS = { values: (_, marks, __, ___, increment) => durationMarks(marks, increment) };
+
+function frame(box, step, kind, latest) {
   const ink = resolved('muted');
   const grid = { stroke: resolved('grid'), width: 1 };
   const axis = { stroke: ink, font: FONT, grid, ticks: { show: false } };
@@ -128,7 +133,7 @@ function frame(box, times, step, kind, format, latest) {
     scales: { x: { range: (plot) => [plot.data[0][0], (plot.data[0].at(-1) ?? 0) + width] }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.06 : 1] } },
     axes: [
       { ...axis, grid: { show: false }, space: 70, size: 24, gap: 4, values: (_, marks, __, ___, increment) => marks.map((mark) => tick(mark, increment)) },
-      { ...axis, size: 46, gap: 6, space: 34, values: (_, marks) => marks.map((mark) => format(mark)) },
+      { ...axis, size: 46, gap: 6, space: 34, ...(kind === 'bars' ? COUNTS : DURATIONS) },
     ],
     hooks: { setSelect: [(plot) => select(plot, latest)], setCursor: [(plot) => latest.current.setRead(plot.cursor.idx ?? null)] },
   };

@@ -6,7 +6,7 @@ import { t } from '../i18n.js';
 import { answerOf, readJson } from '../message.js';
 import { inputTokens, shortModel, story } from '../record.js';
 import { choose, go, href, route } from '../route.js';
-import { ended, status } from '../store.js';
+import { ended, status, useReturns } from '../store.js';
 import { html, useEffect, useMemo, useState } from '../ui.js';
 import { EventsList } from '../parts/events-list.js';
 import { icon } from '../parts/icons.js';
@@ -22,18 +22,22 @@ const TABS = ['talk', 'request', 'answer', 'events', 'headers'];
 
 export function Detail({ id }) {
   const [state, setState] = useState({ record: null, problem: null });
+  const again = useReturns(state.problem);
   const from = route.value.query.get('from') ?? '';
   useEffect(() => {
     const stop = new AbortController();
     setState({ record: ended.peek().find((one) => one.id === id) ?? null, problem: null, part: true });
     get(`/api/logs/${encodeURIComponent(id)}`, { signal: stop.signal }).then((record) => setState({ record, problem: null }), (problem) => problem.name !== 'AbortError' && setState((old) => ({ ...old, problem })));
     return () => stop.abort();
-  }, [id]);
+  }, [id, again]);
   const back = () => go('requests', '', { q: from });
   const { record, problem, part } = state;
+  const answer = useMemo(() => (record && !part ? answerOf(record) : null), [record, part]);
+  const tabs = TABS.filter((one) => one !== 'events' || answer?.events);
   useKeys('detail.title', [
     { keys: 'Escape', label: 'keys.back', run: back },
-    { keys: ['[', ']'], label: 'keys.tab', run: () => next() },
+    { keys: ']', label: 'keys.tab', run: () => turn(tabs, 1) },
+    { keys: '[', label: 'keys.tab_before', run: () => turn(tabs, -1) },
     { keys: 'y', label: 'keys.copy_curl', run: () => record && !part && copyCurl(record) },
   ]);
   return html`<div class="view detail">
@@ -43,13 +47,21 @@ export function Detail({ id }) {
     ${problem && html`<div class="notice bad" role="alert">${icon('alert')}<div><strong>${problem.message}</strong>${problem.hint && html`<small>${problem.hint}</small>`}</div></div>`}
     ${!record && !problem && html`<div class="panel skeleton detail-wait"></div>`}
     ${record && html`<${Summary} record=${record} />`}
-    ${record && !part && html`<${Parts} key=${id} record=${record} />`}
+    ${record && !part && html`<${Parts} key=${id} record=${record} answer=${answer} tabs=${tabs} />`}
   </div>`;
 }
 
-function next() {
-  const tab = route.peek().query.get('tab') ?? TABS[0];
-  choose({ tab: TABS[(TABS.indexOf(tab) + 1) % TABS.length] });
+// The tab of the address, if this request has it.
+function chosen(tabs) {
+  const tab = route.value.query.get('tab');
+  return tabs.includes(tab) ? tab : tabs[0];
+}
+
+// Answers the tab it goes to.
+function turn(tabs, by) {
+  const tab = tabs[(tabs.indexOf(chosen(tabs)) + by + tabs.length) % tabs.length];
+  choose({ tab });
+  return tab;
 }
 
 const copied = (text) => copy(text).then(() => toast(t('act.copied'), { kind: 'good' }), () => toast(t('act.copy_failed'), { kind: 'bad' }));
@@ -84,21 +96,15 @@ function Summary({ record }) {
     </dl></section>`;
 }
 
-function Parts({ record }) {
-  const chosen = route.value.query.get('tab');
-  const tab = TABS.includes(chosen) ? chosen : TABS[0];
+function Parts({ record, answer, tabs }) {
+  const tab = chosen(tabs);
   const request = useMemo(() => (record.request.body && !record.request.encoding ? readJson(record.request.body, record.request.truncated) : {}), [record]);
-  const answer = useMemo(() => answerOf(record), [record]);
   const bodies = { request, answer };
-  const shown = TABS.filter((one) => one !== 'events' || answer?.events);
   const keyed = (event) => {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!by) return;
-    const to = shown[(shown.indexOf(tab) + by + shown.length) % shown.length];
-    choose({ tab: to });
-    document.getElementById(`tab-${to}`)?.focus();
+    if (by) document.getElementById(`tab-${turn(tabs, by)}`)?.focus();
   };
-  return html`<section class="panel parts"><div class="tabs" role="tablist" onKeyDown=${keyed}>${shown.map(
+  return html`<section class="panel parts"><div class="tabs" role="tablist" onKeyDown=${keyed}>${tabs.map(
     (one) => html`<button key=${one} id=${`tab-${one}`} role="tab" aria-selected=${one === tab} aria-controls="tab-panel" tabindex=${one === tab ? 0 : -1} onClick=${() => choose({ tab: one })}>${t(`tab.${one}`)}</button>`,
   )}</div><div id="tab-panel" role="tabpanel" aria-labelledby=${`tab-${tab}`} tabindex="0">${html`<${PANELS[tab]} record=${record} ...${bodies} />`}</div></section>`;
 }

@@ -1,9 +1,9 @@
 // Adds or changes an endpoint: fill in, test if wanted, see the change of the file, write it.
-import { call, endpointPath, post, revision } from '../api.js';
+import { changeFile, endpointPath, post, revision } from '../api.js';
 import { t } from '../i18n.js';
-import { loadEndpoints, status } from '../store.js';
+import { endpointList, loadEndpoints, status } from '../store.js';
 import { html, useEffect, useRef, useState } from '../ui.js';
-import { Dialog } from '../parts/dialog.js';
+import { Dialog, focusIfLost } from '../parts/dialog.js';
 import { Diff } from '../parts/diff.js';
 import { Field, Choice } from '../parts/field.js';
 import { icon } from '../parts/icons.js';
@@ -52,21 +52,36 @@ export function EndpointForm({ endpoint, onClose }) {
   const [test, setTest] = useState(null);
   const [preview, setPreview] = useState(null);
   const [busy, setBusy] = useState(false);
+  // What had the focus when it was asked whether to discard.
+  const [asked, setAsked] = useState(null);
   const form = useRef(null);
 
   useEffect(() => {
     if (fault?.field) form.current?.elements[fault.field]?.focus();
+    else if (fault) focusIfLost('form-refused');
   }, [fault]);
+  useEffect(() => {
+    if (preview) focusIfLost('dialog-title');
+    else if (!fault) focusIfLost('field-name');
+  }, [preview]);
+  const isChanged = FIELDS.some((name) => values[name] !== before[name]);
+  const leave = (isClosed) => (isChanged && !isClosed ? setAsked((old) => old ?? document.activeElement) : onClose());
+  const keep = () => {
+    asked.focus();
+    focusIfLost(preview ? 'dialog-title' : 'field-name');
+    setAsked(null);
+  };
   const set = (name) => (value) => {
     setValues((old) => ({ ...old, [name]: value }));
     if (fault?.field === name) setFault(null);
   };
   const send = (query) => {
     const body = { ...changeOf(values, before, isNew), revision: madeFrom.current };
-    return isNew ? post(`/api/endpoints${query}`, body) : call('PATCH', `${endpointPath(endpoint.name)}${query}`, body);
+    return isNew ? changeFile('POST', `/api/endpoints${query}`, body) : changeFile('PATCH', `${endpointPath(endpoint.name)}${query}`, body);
   };
   // Runs one step; a refusal goes to the field it is about.
   const attempt = async (work) => {
+    if (busy) return;
     const own = ownFault(values, isNew, before);
     setFault(own);
     if (own) return;
@@ -89,7 +104,8 @@ export function EndpointForm({ endpoint, onClose }) {
     await send('');
     toast(t(isNew ? 'endpoint.added_toast' : 'endpoint.changed_toast', { name: values.name }), { kind: 'good' });
     onClose();
-    loadEndpoints();
+    await loadEndpoints();
+    focusIfLost(`endpoint-${values.name.trim()}`);
   });
   const tryOut = () => attempt(async () => {
     setTest({ busy: true });
@@ -107,24 +123,43 @@ export function EndpointForm({ endpoint, onClose }) {
     setFault(null);
     review();
   };
-  const actions = preview
-    ? html`<button onClick=${() => setPreview(null)}>${t('act.back')}</button><button class="primary" disabled=${busy} onClick=${write}>${icon('check')}${t('form.write')}</button>`
-    : html`<button onClick=${tryOut} disabled=${busy}>${icon('bolt')}${t('act.test')}</button><span class="grow"></span>
-        <button onClick=${onClose}>${t('act.cancel')}</button><button class="primary" type="submit" form="endpoint-form" disabled=${busy}>${t('form.review')}</button>`;
-  return html`<${Dialog} wide title=${isNew ? t('endpoint.add') : t('endpoint.edit_title', { name: endpoint.name })} onClose=${onClose} actions=${actions}>
+  const back = html`<button key="back" onClick=${() => setPreview(null)}>${t('act.back')}</button>`;
+  const actions = asked
+    ? html`<${Discard} discard=${onClose} keep=${keep} />`
+    : preview
+      ? html`${back}${preview.diff
+          ? html`<button key="write" class="primary" aria-disabled=${busy} onClick=${write}>${icon('check')}${t('form.write')}</button>`
+          : html`<button key="close" class="primary" onClick=${onClose}>${t('act.close')}</button>`}`
+      : html`<button key="test" onClick=${tryOut} aria-disabled=${busy}>${icon('bolt')}${t('act.test')}</button><span key="gap" class="grow"></span>
+        <button key="cancel" onClick=${onClose}>${t('act.cancel')}</button><button key="review" class="primary" type="submit" form="endpoint-form" aria-disabled=${busy}>${t('form.review')}</button>`;
+  const isFirst = isNew && !status.value?.config.file;
+  return html`<${Dialog} wide title=${isNew ? t('endpoint.add') : t('endpoint.edit_title', { name: endpoint.name })} onClose=${leave} actions=${actions}>
     ${fault && !shownAtField(fault) && html`<${Refused} problem=${fault} takeNewest=${takeNewest} />`}
+    ${isFirst && html`<${FirstFile} />`}
     ${preview
-      ? html`<p>${t('form.will_write')}</p><${Diff} view=${preview} />${preview.restart_needed?.length > 0 && html`<p class="notice warn">${t('config.restart_needed')} ${preview.restart_needed.join(', ')}</p>`}`
+      ? html`${preview.diff && !isFirst && html`<p>${t('form.will_write')}</p>`}<${Diff} view=${preview} />${preview.restart_needed?.length > 0 && html`<p class="notice warn">${t('config.restart_needed')} ${preview.restart_needed.join(', ')}</p>`}`
       : html`<form id="endpoint-form" ref=${form} noValidate onSubmit=${review} autocomplete="off"><${Fields} values=${values} set=${set} fault=${fault} endpoint=${endpoint} /></form>`}
     ${test && !preview && html`<${TestResult} ...${test} />`}
   <//>`;
+}
+
+function Discard({ discard, keep }) {
+  useEffect(() => document.getElementById('form-keep').focus(), []);
+  return html`<p class="grow" role="alert">${t('form.discard_ask')}</p><button class="danger" onClick=${discard}>${t('form.discard')}</button>
+    <button id="form-keep" class="primary" onClick=${keep}>${t('form.keep')}</button>`;
+}
+
+// The first file takes the place of what is built in.
+function FirstFile() {
+  const names = (endpointList.value?.endpoints ?? []).map((one) => one.name).join(', ');
+  return html`<div class="notice">${icon('alert')}<div>${t('form.first_file', { path: status.value?.config.would_write ?? 'config.yaml' })}${names && html`<small>${t('form.first_replaces', { name: names })}</small>`}</div></div>`;
 }
 
 const shownAtField = (fault) => FIELDS.includes(fault.field);
 
 function Refused({ problem, takeNewest }) {
   const conflict = problem.status === 409 && problem.code === 'conflict';
-  return html`<div class="notice bad" role="alert">${icon('alert')}<div><strong>${problem.message}</strong>${problem.hint && html`<small class="pre">${problem.hint}</small>`}
+  return html`<div id="form-refused" class="notice bad" role="alert" tabindex="-1">${icon('alert')}<div><strong>${problem.message}</strong>${problem.hint && html`<small class="pre">${problem.hint}</small>`}
     ${conflict && html`<small>${t('form.conflict')}</small>`}</div>
     ${conflict && html`<button class="small" onClick=${takeNewest}>${t('form.take_newest')}</button>`}</div>`;
 }
@@ -134,7 +169,6 @@ function Fields({ values, set, fault, endpoint }) {
   const kept = endpoint?.auth_value && t('field.auth_value_kept', { value: endpoint.auth_reference ?? endpoint.auth_value });
   const isOpen = OPTIONAL.some((name) => values[name] !== '' || fault?.field === name);
   return html`
-    ${!endpoint && !status.value?.config.file && html`<p class="notice">${icon('alert')}<span>${t('form.first_file', { path: status.value?.config.would_write ?? 'config.yaml' })}</span></p>`}
     <div class="field-row"><${Field} ...${shared('name')} hint=${t('field.name_hint')} autofocus /><${Field} ...${shared('priority')} hint=${t('field.priority_hint')} inputmode="numeric" /></div>
     <${Field} ...${shared('url')} hint=${t('field.url_hint')} mono inputmode="url" />
     <${Choice} ...${shared('auth_type')} options=${AUTH_TYPES.map((type) => [type, t(`auth.${type}`), t(`auth.${type}_hint`)])} />

@@ -1,10 +1,11 @@
 // The endpoints: how each is, why, and the levers.
-import { endpointPath, post, revision } from '../api.js';
+import { changeFile, endpointPath, post, revision } from '../api.js';
 import { duration, NOTHING, number, percent } from '../format.js';
 import { t, word } from '../i18n.js';
 import { href, route } from '../route.js';
 import { endpointList, loadEndpoints, status } from '../store.js';
 import { html, useEffect, useState } from '../ui.js';
+import { focusIfLost } from '../parts/dialog.js';
 import { icon } from '../parts/icons.js';
 import { useKeys } from '../parts/keys.js';
 import { complain, toast } from '../parts/notes.js';
@@ -33,7 +34,7 @@ export function Endpoints() {
     { keys: ['j', 'ArrowDown'], label: 'keys.next', run: step(1) },
     { keys: ['k', 'ArrowUp'], label: 'keys.previous', run: step(-1) },
     { keys: 'a', label: 'keys.add', run: () => setDialog({ kind: 'add' }) },
-    { keys: ['Enter'], label: 'keys.edit', run: of((endpoint) => setDialog({ kind: 'edit', endpoint })) },
+    { keys: ['Enter'], label: 'keys.edit', run: of((endpoint) => isEditable() && setDialog({ kind: 'edit', endpoint })) },
     { keys: 'e', label: 'keys.toggle', run: of(toggle) },
   ]);
   useEffect(() => {
@@ -52,6 +53,9 @@ export function Endpoints() {
   </div>`;
 }
 
+// What is built in cannot be changed.
+const isEditable = () => Boolean(status.value?.config.file);
+
 function NoFile({ add }) {
   const config = status.value?.config;
   if (!config || config.file) return null;
@@ -62,27 +66,43 @@ function NoFile({ add }) {
 async function toggle(endpoint) {
   const act = endpoint.enabled ? 'disable' : 'enable';
   const back = endpoint.enabled ? 'enable' : 'disable';
-  const send = (what) => post(endpointPath(endpoint.name, what)).then(loadEndpoints, complain);
+  const undo = () => {
+    focusIfLost(`endpoint-${endpoint.name}`);
+    post(endpointPath(endpoint.name, back)).then(loadEndpoints, complain);
+  };
   try {
     await post(endpointPath(endpoint.name, act));
-    toast(t(`endpoint.${act}d_toast`, { name: endpoint.name }), { kind: 'good', act: { label: t('act.undo'), run: () => send(back) } });
+    toast(t(`endpoint.${act}d_toast`, { name: endpoint.name }), { kind: 'good', act: { label: t('act.undo'), run: undo } });
   } catch (problem) {
     complain(problem);
   }
   loadEndpoints();
 }
 
-async function reorder(names, before) {
-  const write = (order) => post('/api/endpoints/order', { names: order, revision: revision.peek() });
+// `name` was moved; `before`: the endpoints as they were.
+async function reorder(name, names, before) {
   try {
-    const { diff } = await write(names);
+    const { diff } = await changeFile('POST', '/api/endpoints/order', { names, revision: revision.peek() });
     await loadEndpoints();
     if (!diff) return; // somebody else had it so already
-    const undo = () => write(before).then(loadEndpoints, complain);
+    const undo = () => {
+      focusIfLost(`endpoint-${name}`);
+      restore(before).catch(complain).then(loadEndpoints);
+    };
     toast(t('endpoint.order_written'), { kind: 'good', act: { label: t('act.undo'), run: undo } });
   } catch (problem) {
     complain(problem);
     loadEndpoints();
+  }
+}
+
+// The old order alone would not say who shared a priority.
+async function restore(before) {
+  let made = revision.peek();
+  for (const { name, priority } of before) {
+    const now = endpointList.peek().endpoints.find((one) => one.name === name);
+    if (!now || now.priority === priority) continue;
+    ({ revision: made } = await changeFile('PATCH', endpointPath(name), { priority, revision: made }));
   }
 }
 
@@ -104,12 +124,12 @@ function Cards({ list, picked, pick, open }) {
   const dropped = (event) => {
     event.preventDefault();
     setDragged(null);
-    if (order && order.join('\n') !== own.join('\n')) reorder(order, own).then(() => setOrder(null));
+    if (order && order.join('\n') !== own.join('\n')) reorder(dragged, order, list.endpoints).then(() => setOrder(null));
   };
   const shift = async (name, by) => {
     const to = own.indexOf(name) + by;
     if (to < 0 || to >= own.length) return;
-    await reorder(moved(own, name, to), own);
+    await reorder(name, moved(own, name, to), list.endpoints);
     document.getElementById(`endpoint-${name}`)?.focus();
   };
   const drag = {
@@ -141,6 +161,7 @@ function Card({ endpoint, first, last, picked, pick, shared, dragged, over, drag
     shift(name, event.key === 'ArrowUp' ? -1 : 1);
   };
   const run = async () => {
+    if (test?.busy) return;
     setTest({ busy: true });
     try {
       setTest({ view: await post(endpointPath(name, 'test')) });
@@ -203,7 +224,7 @@ function Figures({ endpoint }) {
 
 function Actions({ endpoint, run, busy, open }) {
   const { name, enabled, state } = endpoint;
-  const editable = Boolean(status.value?.config.file);
+  const editable = isEditable();
   const reset = async () => {
     try {
       await post(endpointPath(name, 'reset'));
@@ -211,11 +232,12 @@ function Actions({ endpoint, run, busy, open }) {
     } catch (problem) {
       complain(problem);
     }
-    loadEndpoints();
+    await loadEndpoints();
+    focusIfLost(`endpoint-${name}`);
   };
   const label = (what) => ({ 'aria-label': `${what} ${name}` });
   return html`<div class="card-actions">
-    <button class="small" disabled=${busy} ...${label(t('act.test'))} onClick=${run}>${icon('bolt')}${t(busy ? 'act.testing' : 'act.test')}</button>
+    <button class="small" aria-disabled=${busy} ...${label(t(busy ? 'act.testing' : 'act.test'))} onClick=${run}>${icon('bolt')}${t(busy ? 'act.testing' : 'act.test')}</button>
     <button class="small" ...${label(t(enabled ? 'act.disable' : 'act.enable'))} onClick=${() => toggle(endpoint)}>${icon('power')}${t(enabled ? 'act.disable' : 'act.enable')}</button>
     ${enabled && state !== 'up' && html`<button class="small" title=${t('endpoint.reset_means')} ...${label(t('act.reset'))} onClick=${reset}>${icon('reset')}${t('act.reset')}</button>`}
     <button class="small" disabled=${!editable} ...${label(t('act.edit'))} onClick=${() => open({ kind: 'edit', endpoint })}>${icon('edit')}${t('act.edit')}</button>

@@ -3,12 +3,18 @@ import { locked, post } from '../api.js';
 import { retryNow } from '../events.js';
 import { t } from '../i18n.js';
 import { epoch } from '../store.js';
-import { html, useState } from '../ui.js';
+import { html, useEffect, useState } from '../ui.js';
+import { focusIfLost } from '../parts/dialog.js';
 import { Field } from '../parts/field.js';
 
 export function Login() {
   const [token, setToken] = useState('');
   const [fault, setFault] = useState(null);
+  // `autofocus` is for the first time only.
+  useEffect(() => {
+    focusIfLost('field-token');
+    return () => focusIfLost('content');
+  }, []);
   const enter = async (event) => {
     event.preventDefault();
     try {

@@ -1,15 +1,17 @@
 // The rows of the list of requests: pages of the log, and what ends while we watch. What fits a filter is decided by
 // the proxy alone, so a filtered list asks again when something has ended.
 import { get } from '../api.js';
-import { ended, epoch } from '../store.js';
+import { ended, epoch, useReturns } from '../store.js';
 import { useEffect, useRef, useState } from '../ui.js';
 
 const PAGE = 200;
 const ASK_AGAIN_MS = 1200;
+// Who missed more than this of what fits a filter reads the list from its top again.
+const CAUGHT_UP_MOST = 1000;
 const EMPTY = { rows: [], arrived: [], next: undefined, loading: true, problem: null, more: false };
 
-const path = (q, before, limit = PAGE) => {
-  const query = new URLSearchParams({ limit, detail: 'summary', ...(q && { q }), ...(before && { before }) });
+const path = (q, before) => {
+  const query = new URLSearchParams({ limit: PAGE, detail: 'summary', ...(q && { q }), ...(before && { before }) });
   return `/api/logs?${query}`;
 };
 
@@ -26,6 +28,23 @@ function endedSince(known) {
   return at < 0 ? all : all.slice(0, at);
 }
 
+// The newest that fit, down to one of `known`; null where that is too far.
+async function newestDownTo(known, q) {
+  const ids = new Set(known.map((one) => one.id));
+  const found = [];
+  let before;
+  do {
+    const { logs, next } = await get(path(q, before));
+    found.push(...logs);
+    if (!next || logs.some((one) => ids.has(one.id))) return found;
+    before = next;
+  } while (found.length < CAUGHT_UP_MOST);
+  return null;
+}
+
+// Nothing was read that something could be added to.
+const isBlank = ({ loading, problem, rows }) => loading || (problem && !rows.length);
+
 function merged(state, fresh, paused) {
   const news = unknown(fresh, [...state.arrived, ...state.rows]);
   if (!news.length) return state;
@@ -36,6 +55,8 @@ function merged(state, fresh, paused) {
 // While `paused`, what is new waits in `arrived` until `show` is called.
 export function useLog(q, paused) {
   const [state, setState] = useState(EMPTY);
+  const [round, setRound] = useState(0);
+  const again = useReturns(state.rows.length ? null : state.problem);
   const current = useRef({});
   Object.assign(current.current, { q, paused, state });
   const isCurrent = (asked) => asked === current.current.q;
@@ -45,55 +66,73 @@ export function useLog(q, paused) {
     const newest = ended.peek()[0];
     // What ended while the log was being read is not in what was read.
     const late = (logs) => (q ? [] : unknown(endedSince(newest), logs));
+    current.current.older = undefined;
     setState((old) => ({ ...old, loading: true }));
     get(path(q), { signal: stop.signal }).then(
       (page) => setState({ ...EMPTY, rows: [...late(page.logs), ...page.logs], next: page.next, more: Boolean(page.next), loading: false }),
-      (problem) => problem.name !== 'AbortError' && setState((old) => ({ ...old, rows: problem.span ? old.rows : [], arrived: [], loading: false, more: false, problem })),
+      (problem) => problem.name !== 'AbortError' && setState((old) => ({ ...(problem.span ? old : EMPTY), arrived: [], loading: false, problem })),
     );
     return () => stop.abort();
-  }, [q, epoch.value]);
-  useLive(q, current, setState);
+  }, [q, epoch.value, round, again]);
+  useLive(q, current, setState, () => setRound((old) => old + 1));
   useEffect(() => {
     if (!paused) setState((old) => merged({ ...old, rows: [...old.arrived, ...old.rows], arrived: [] }, [], false));
   }, [paused]);
 
   const older = async () => {
-    const { next, loading, asking } = current.current.state;
-    if (!next || loading || asking || current.current.older === next) return;
+    const { next, loading, problem: known } = current.current.state;
+    if (!next || loading || known?.span || current.current.older === next) return;
     current.current.older = next;
     try {
       const page = await get(path(q, next));
-      if (isCurrent(q)) setState((old) => ({ ...old, rows: [...old.rows, ...unknown(page.logs, old.rows.slice(-1000))], next: page.next, more: Boolean(page.next) }));
+      if (isCurrent(q)) setState((old) => ({ ...old, rows: [...old.rows, ...unknown(page.logs, old.rows.slice(-1000))], next: page.next, more: Boolean(page.next), problem: null }));
     } catch (problem) {
       current.current.older = undefined;
-      if (isCurrent(q)) setState((old) => ({ ...old, problem, more: false }));
+      if (isCurrent(q)) setState((old) => ({ ...old, problem }));
     }
   };
   const show = () => setState((old) => ({ ...old, rows: [...old.arrived, ...old.rows], arrived: [] }));
   return { ...state, waiting: state.arrived.length, older, show };
 }
 
-function useLive(q, current, setState) {
-  const timer = useRef(0);
+function useLive(q, current, setState, reload) {
+  const asks = useRef({ timer: 0, again: false, gone: false }).current;
   const newest = useRef(ended.peek()[0]);
   useEffect(() => {
     const fresh = endedSince(newest.current);
     newest.current = ended.value[0] ?? newest.current;
     if (!fresh.length) return;
-    if (!q) setState((old) => (old.loading ? old : merged(old, fresh, current.current.paused)));
-    else timer.current ||= setTimeout(ask, ASK_AGAIN_MS);
+    if (q || isBlank(current.current.state)) soon();
+    else setState((old) => (isBlank(old) ? old : merged(old, fresh, current.current.paused)));
   }, [ended.value]);
+  useEffect(() => () => {
+    clearTimeout(asks.timer);
+    asks.gone = true;
+  }, []);
+  // One at a time; what ends meanwhile is asked for by the next.
+  function soon() {
+    if (asks.timer) asks.again = true;
+    else asks.timer = setTimeout(ask, ASK_AGAIN_MS);
+  }
   async function ask() {
-    timer.current = 0;
+    asks.again = false;
+    await look();
+    asks.timer = 0;
+    if (asks.again && !asks.gone) soon();
+  }
+  async function look() {
     const { q: asked, state } = current.current;
-    if (!asked) return;
-    if (state.loading) {
-      timer.current = setTimeout(ask, ASK_AGAIN_MS);
-      return;
-    }
+    if (state.problem?.span) return;
+    if (state.loading) asks.again = true;
+    else if (isBlank(state)) reload();
+    else if (asked) await catchUp(asked, state);
+  }
+  async function catchUp(asked, { arrived, rows }) {
     try {
-      const page = await get(path(asked, undefined, 100));
-      if (asked === current.current.q) setState((old) => (old.loading || old.problem ? old : merged(old, page.logs, current.current.paused)));
+      const found = await newestDownTo([...arrived, ...rows], asked);
+      if (asked !== current.current.q) return;
+      if (found) setState((old) => (isBlank(old) ? old : merged(old, found, current.current.paused)));
+      else reload();
     } catch {
       // The next one that ends asks again.
     }

@@ -78,7 +78,7 @@ export function Requests() {
   ]);
   return html`<div class="view requests">
     <header class="view-head"><h1>${t('nav.requests')}</h1>
-      <p class="faint num" role="status">${log.loading ? t('log.loading') : log.more ? t('log.loaded', { n: log.rows.length }) : t('log.all', { n: log.rows.length })}</p>
+      <p class="faint num" role="status">${count(log)}</p>
       <button aria-pressed=${!paused} onClick=${toggle}>${icon(paused ? 'play' : 'pause')}${t(paused ? 'act.follow' : 'act.pause')}</button></header>
     <${FilterBox} value=${q} problem=${log.problem?.span ? log.problem : null} chips=${chips()} focus=${focus} onChange=${(text) => choose({ q: text })} />
     ${log.problem && !log.problem.span && html`<p class="notice bad" role="alert">${icon('alert')}<span>${log.problem.message}</span></p>`}
@@ -91,12 +91,18 @@ export function Requests() {
   </div>`;
 }
 
+function count({ loading, problem, more, rows }) {
+  if (loading) return t('log.loading');
+  if (problem && !rows.length) return '';
+  return t(more ? 'log.loaded' : 'log.all', { n: rows.length });
+}
+
 function restored(control, q) {
   if (kept.q === q && kept.top > 0) requestAnimationFrame(() => control.current?.to(kept.top));
 }
 
 function chips() {
-  const names = (endpointList.value?.endpoints ?? []).slice(0, 5).map((one) => [`endpoint:${/^[\w.-]+$/.test(one.name) ? one.name : JSON.stringify(one.name)}`, one.name]);
+  const names = (endpointList.value?.endpoints ?? []).slice(0, 5).map((one) => [`tried:${/^[\w.-]+$/.test(one.name) ? one.name : JSON.stringify(one.name)}`, one.name]);
   return [['ending:failed', t('chip.failed')], ['ending:cut', t('chip.cut')], ['status>=400', t('chip.errors')], ['attempts>1', t('chip.failover')], ['ttft>5s', t('chip.slow')], ...names];
 }
 
@@ -109,7 +115,8 @@ function Foot({ log, q }) {
   if (log.rows.length === 0 && !log.loading && !log.problem) {
     return q ? html`<${Empty} title=${t('log.none_fit')}>${t('log.none_fit_hint')}<//>` : html`<${Empty} title=${t('log.none')}>${t('log.none_hint')}<//>`;
   }
-  return log.more && html`<p class="list-foot faint">${t('log.loading')}</p>`;
+  if (!log.more || log.problem?.span) return null;
+  return html`<p class="list-foot faint">${log.problem ? html`<button class="small" onClick=${log.older}>${t('feed.retry')}</button>` : t('log.loading')}</p>`;
 }
 
 const Way = ({ names }) => names.map((name, at) => html`${at > 0 && html`<span class="faint"> › </span>`}<span class=${at < names.length - 1 ? 'passed' : ''}>${name}</span>`);

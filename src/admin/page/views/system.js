@@ -3,7 +3,7 @@ import { call, get, post } from '../api.js';
 import { bytes, moment, number, span } from '../format.js';
 import { t } from '../i18n.js';
 import { language, LANGUAGES, theme, THEMES } from '../prefs.js';
-import { proxyNow, status } from '../store.js';
+import { proxyNow, status, useReturns } from '../store.js';
 import { html, useEffect, useState } from '../ui.js';
 import { icon } from '../parts/icons.js';
 import { helpShown, useKeys } from '../parts/keys.js';
@@ -88,9 +88,10 @@ function Page({ token }) {
 // The settings in force, asked for again whenever others are taken.
 function useConfig(loaded) {
   const [state, setState] = useState({ config: null, problem: null });
+  const again = useReturns(state.problem);
   useEffect(() => {
     get('/api/config').then((view) => setState({ config: view?.config ?? view, problem: null }), (problem) => setState({ config: null, problem }));
-  }, [loaded]);
+  }, [loaded, again]);
   return state;
 }
 
