@@ -153,8 +153,13 @@ impl Decoder {
 
 impl Decoded {
     fn new(body: BoxSource, coding: Coding) -> Self {
-        let reader = SourceReader { body: Some(body), ready: Bytes::new(), ended: false };
+        let reader = SourceReader { body: Some(body), ready: Bytes::new(), ended: false, moved: false };
         Self { decoder: Decoder::Waiting(Some(reader), coding), failed: None }
+    }
+
+    /// Whether coded bytes came since this was asked last.
+    fn moved(&mut self) -> bool {
+        self.decoder.reader().is_some_and(|reader| std::mem::take(&mut reader.moved))
     }
 
     /// The coded text may be over before the body is: what is there of the rest is read, so that the body can end and
@@ -189,7 +194,7 @@ impl ByteSource for Decoded {
                     self.finish(cx);
                     return Poll::Ready(None);
                 }
-                Poll::Pending if buffer.is_empty() => return Poll::Pending,
+                Poll::Pending if buffer.is_empty() && !self.moved() => return Poll::Pending,
                 Poll::Ready(Ok(())) | Poll::Pending => break,
                 Poll::Ready(Err(error)) if buffer.is_empty() => return Poll::Ready(Some(Err(source_error(&error)))),
                 Poll::Ready(Err(error)) => {
@@ -198,6 +203,7 @@ impl ByteSource for Decoded {
                 }
             }
         }
+        self.moved();
         Poll::Ready(Some(Ok(buffer.freeze())))
     }
 
@@ -233,6 +239,8 @@ struct SourceReader {
     body: Option<BoxSource>,
     ready: Bytes,
     ended: bool,
+    /// Bytes came.
+    moved: bool,
 }
 
 impl SourceReader {
@@ -262,7 +270,7 @@ impl SourceReader {
             return Poll::Ready(Ok(()));
         };
         match ready!(body.poll_bytes(cx)) {
-            Some(Ok(bytes)) => self.ready = bytes,
+            Some(Ok(bytes)) => (self.ready, self.moved) = (bytes, true),
             Some(Err(error)) => return Poll::Ready(Err(io::Error::other(Carried(error)))),
             None => self.ended = true,
         }

@@ -73,6 +73,7 @@ impl RequestHead<'_> {
 /// An answer's body, still coded, in as few pieces as came in: everything that is ready comes in one piece.
 /// Dropping it before its end closes the connection.
 pub trait ByteSource: Send {
+    /// No bytes are a sign of life: something came, and nothing of the body yet.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SourceError>>>;
 
     /// Nothing more is wanted of it. A source may finish quietly to keep its connection; by default it just closes.

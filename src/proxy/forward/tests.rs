@@ -2,6 +2,7 @@
 //! health remembers.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -574,6 +575,24 @@ async fn a_body_coded_twice_over_is_not_worth_the_danger() {
     let bench = Bench::new([twice], [good()]);
     assert_eq!(bench.stream().await.status, 200);
     assert_eq!(bench.record().await.attempts[0].fault.as_deref(), Some("decode"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_coded_stream_that_moves_is_alive_though_nothing_can_be_read_yet() {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all([START, BLOCK].concat().as_bytes()).unwrap();
+    gzip.flush().unwrap();
+    let begun = std::mem::take(gzip.get_mut());
+    gzip.write_all([DELTA, STOP_REASON, STOP].concat().as_bytes()).unwrap();
+    let rest = gzip.finish().unwrap();
+    // As a server sends it that has nothing to say.
+    let nothing = || [Piece::Wait(Duration::from_secs(100)), Piece::Bytes(Bytes::from_static(b"\0\0\0\xff\xff"))];
+    let mut pieces = vec![Piece::Bytes(begun.into())];
+    pieces.extend((0..5).flat_map(|_| nothing()));
+    pieces.push(Piece::Bytes(rest.into()));
+    let got = Bench::new([Act::Answer(200, vec![("content-encoding", "gzip".into())], pieces)], []).stream().await;
+    assert_eq!((got.clean, got.took.as_secs()), (true, 500));
+    assert_eq!(got.body, [START, BLOCK, DELTA, STOP_REASON, STOP].concat());
 }
 
 /// The client would lose even the head: the server drops what it has not written, and the runtime may keep it from

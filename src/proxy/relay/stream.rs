@@ -120,6 +120,9 @@ impl Relay {
     }
 
     fn take_in(&mut self, chunk: Bytes) {
+        if chunk.is_empty() {
+            return;
+        }
         let Some(judge) = &mut self.judge else {
             self.ready.insert(0, chunk);
             return;
@@ -194,9 +197,7 @@ impl Relay {
             _ => self.judge = None,
         }
         self.note_broken(detail);
-        if !rest.is_empty() {
-            self.take_in(rest);
-        }
+        self.take_in(rest);
     }
 
     /// Its first fault is the one that counts.
