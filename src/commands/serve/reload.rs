@@ -70,9 +70,13 @@ impl Reloader {
     /// # Errors
     /// As [`Reloader::reload`].
     pub(super) fn take_file(&mut self, file: PathBuf, proxy: &Proxy) -> Result<(), Refusal> {
+        self.follow(file);
+        self.reload(proxy, Why::Admin)
+    }
+
+    fn follow(&mut self, file: PathBuf) {
         self.watch = watched(&file, &self.config);
         self.config.file = Some(file);
-        self.reload(proxy, Why::Admin)
     }
 
     /// Where none is in force, the file that a start would find now.
@@ -80,9 +84,10 @@ impl Reloader {
     /// # Errors
     /// Why the file is refused; that is also told on stderr and kept in the standing.
     pub(super) fn reload(&mut self, proxy: &Proxy, why: Why) -> Result<(), Refusal> {
-        if self.config.file.is_none() {
-            self.config.file = config::locate(None, &config::process_environment).ok().and_then(|located| located.file);
-            self.watch = self.config.file.as_deref().and_then(|file| watched(file, &self.config));
+        if self.config.file.is_none()
+            && let Some(file) = config::locate(None, &config::process_environment).ok().and_then(|located| located.file)
+        {
+            self.follow(file);
         }
         let Some(file) = self.config.file.clone() else {
             tracing::warn!("there is no config file to reload");
