@@ -81,15 +81,20 @@ pub fn is_about_billing(message: &str) -> bool {
 /// The same of any text, such as a body that is no error in Anthropic's format.
 pub fn mentions_billing(text: &str) -> bool {
     // Anthropic's own when a spend limit is reached: "You have reached your specified API usage limits."
-    const PHRASES: [&str; 5] =
-        ["usage limit", "insufficient funds", "insufficient balance", "insufficient quota", "payment required"];
+    const PHRASES: [&str; 6] = [
+        "usage limit",
+        "insufficient funds",
+        "insufficient balance",
+        "insufficient quota",
+        "insufficient_quota",
+        "payment required",
+    ];
     let lower = text.to_lowercase();
     // `x-anthropic-billing-header` and `get_credit_score` are names in a request, `spend-limit` and `billing_error` are not.
     let words = lower.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-')));
     let mut starts = words.filter_map(|word| word.split(['_', '-']).next());
     starts.any(|word| matches!(word, "credit" | "credits" | "billing" | "spend" | "spending"))
         || PHRASES.iter().any(|phrase| lower.contains(phrase))
-        || lower.contains("insufficient_quota")
 }
 
 /// Whether the endpoint said by this status that it did not do what was asked.
@@ -197,6 +202,7 @@ mod tests {
             "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
             "Insufficient balance",
             "billing_not_active",
+            "Error code: insufficient_quota",
             r#"the key "work" has no credit left"#,
         ] {
             assert!(is_about_billing(text), "{text}");
